@@ -78,7 +78,7 @@ class PortfolioGreeks(SQLModel, table=True):
     """
 
     __tablename__ = "portfolio_greeks"
-    __table_args__ = (Index("ix_portfolio_greeks_account_at", "account_id", "at"),)
+    __table_args__ = (Index("ix_portfolio_greeks_account_contract_at", "account_id", "contract", "at"),)
 
     id: int | None = Field(default=None, primary_key=True, sa_type=id_type())
     snapshot_id: str = Field(index=True)

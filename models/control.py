@@ -176,3 +176,13 @@ class AuditEntry(SQLModel, table=True):
     detail: dict[str, Any] = Field(default_factory=dict, sa_type=json_type())
     previous: str
     digest: str = Field(unique=True)
+
+
+class AuditHead(SQLModel, table=True):
+    """The one row that is locked to append to the chain; it says how long the chain is and where it ends."""
+
+    __tablename__ = "audit_head"
+
+    id: int = Field(default=1, primary_key=True)
+    entries: int = 0
+    digest: str

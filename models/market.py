@@ -36,10 +36,10 @@ class Quote(SQLModel, table=True):
 
 
 class GreekSnapshot(SQLModel, table=True):
-    """History of option greeks, vendor's and our own, tagged by source; append only."""
+    """History of option greeks, vendor's and our own, tagged by source; append only, hearing one twice adds nothing."""
 
     __tablename__ = "greek_snapshots"
-    __table_args__ = (Index("ix_greek_snapshots_identity_at", "identity", "at"),)
+    __table_args__ = (UniqueConstraint("identity", "at", "source"),)
 
     id: int | None = Field(default=None, primary_key=True, sa_type=id_type())
     identity: str

@@ -63,16 +63,8 @@ class Leg:
         return self.action.sign * self.ratio
 
     def to_json(self) -> dict[str, Any]:
-        c = self.contract
         return {
-            "identity": c.identity,
-            "symbol": c.symbol,
-            "sec_type": c.sec_type.value,
-            "trading_class": c.trading_class,
-            "multiplier": c.multiplier,
-            "expiry": c.expiry.isoformat() if c.expiry else None,
-            "strike": c.strike,
-            "right": c.right.value if c.right else None,
+            **contract_to_json(self.contract),
             "action": self.action.value,
             "ratio": self.ratio,
             "con_id": self.con_id,
@@ -91,6 +83,20 @@ class Leg:
 
 class LegsError(ValueError):
     """legs_json that is not legs; the message names the leg and the field. The row is shown, never crossed."""
+
+
+def contract_to_json(contract: Contract) -> dict[str, Any]:
+    """What `contract_from_json` reads back to an equal contract; the shape of every `contract_json` column."""
+    return {
+        "identity": contract.identity,
+        "symbol": contract.symbol,
+        "sec_type": contract.sec_type.value,
+        "trading_class": contract.trading_class,
+        "multiplier": contract.multiplier,
+        "expiry": contract.expiry.isoformat() if contract.expiry else None,
+        "strike": contract.strike,
+        "right": contract.right.value if contract.right else None,
+    }
 
 
 def contract_from_json(raw: dict[str, Any]) -> Contract:

@@ -1,0 +1,141 @@
+"""What one pass looks at, and one weighed hedge: frozen values that the card, the store and the bridge can read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.quant.gates import Verdict
+from models.quant.limits import Limits
+from models.quant.portfolio import ContractVectors, Exposure, Holding
+from models.quant.regime_rules import Family, GateRules, HedgeRules
+from models.quant.scoring import Cost
+from models.quant.structure import Leg
+
+MEASURES = ("spx_delta", "vega", "vega_weighted", "gamma", "theta", "margin", "stress_near", "stress_worst")
+
+
+@dataclass(frozen=True)
+class MarginEffect:
+    """What a whole trade does to margin, in currency, after minus before; None unknown. `source`: broker or estimate.
+
+    `equity` is the change of equity with loan; an estimate that leaves it out is taken to lose the premium paid.
+    """
+
+    initial: float | None
+    maintenance: float | None
+    equity: float | None = None
+    source: str = "estimate"
+
+
+MarginOf = Callable[[Sequence[Holding]], MarginEffect | None]
+"""The margin effect of adding holdings to the book; must be pure. None: unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Everything one pass may look at.
+
+    `vectors` hold the chain, the futures and shares of the benchmarks, and every held and in-flight contract, once.
+    `held` and `in_flight` are signed quantities by identity; `exposure` is the book's, from the same market.
+    `fitted` (N,) are surface prices in points, NaN unknown; without it modelled rows stand for themselves.
+    `smallest_lot` is `breach.smallest_hedge_lot`. `mock`: the exposure is an aggregate vector without a stress grid.
+    """
+
+    vectors: ContractVectors
+    exposure: Exposure
+    limits: Limits
+    hedges: HedgeRules
+    gates: GateRules
+    spx: float | None
+    held: Mapping[str, float] = field(default_factory=dict)
+    in_flight: tuple[Mapping[str, float], ...] = ()
+    smallest_lot: float = 0.0
+    available_funds: float | None = None
+    margin_of: MarginOf | None = None
+    fitted: NDArray[np.float64] | None = None
+    mock: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One weighed hedge. Prices debit positive per combo unit in points; `net_premium` credit positive in currency.
+
+    `limit_price` crosses the market (the natural price), `worst_price` is as far as a signature goes; the order is a
+    BUY of the combo whose legs carry their own sides. `before`, `change` and `after` hold MEASURES in currency, None
+    unknown. `cure` sums the excess removed in units of each limit; `full`: every breached cap is cured. `vector` is
+    (delta, gamma, vega, worst-cell profit) in units of their limits: what makes two hedges alike.
+    """
+
+    family: Family
+    strategy_name: str
+    legs: tuple[Leg, ...]
+    quantity: int
+    closes: bool
+    full: bool
+    cure: float
+    cured: tuple[str, ...]
+    remaining: tuple[str, ...]
+    cost: Cost
+    before: Mapping[str, float | None]
+    change: Mapping[str, float | None]
+    after: Mapping[str, float | None]
+    worst_cell: tuple[float, float] | None
+    fitted: tuple[float | None, ...]
+    fitted_mid: float | None
+    mid: float | None
+    natural: float
+    limit_price: float
+    worst_price: float
+    tick: float
+    net_premium: float
+    margin: MarginEffect | None
+    capital_impact: float | None
+    efficiency_score: float | None
+    delta_reduction: float
+    vega_reduction: float
+    vector: tuple[float, ...]
+    checks: tuple[Verdict, ...]
+    words: str
+    rank: int = 0
+
+    @property
+    def debit(self) -> float:
+        """Premium paid in currency, 0 for a credit: an asset, shown apart from the cost."""
+        return max(-self.net_premium, 0.0)
+
+    @property
+    def commission(self) -> float:
+        return self.cost.fees
+
+    def scores(self) -> dict[str, Any]:
+        """What `proposed_trades.scores` keeps for the card."""
+        return {
+            "rank": self.rank,
+            "cost": {**asdict(self.cost), "total": self.cost.total},
+            "cure": self.cure,
+            "full": self.full,
+            "cured": list(self.cured),
+            "remaining": list(self.remaining),
+            "before": dict(self.before),
+            "change": dict(self.change),
+            "after": dict(self.after),
+            "checks": [{"name": v.gate, "outcome": v.outcome.value, "reason": v.reason} for v in self.checks],
+            "worst_cell": list(self.worst_cell) if self.worst_cell else None,
+            "commission": self.commission,
+            "debit": self.debit,
+            "fitted_mid": self.fitted_mid,
+            "mid": self.mid,
+            "natural": self.natural,
+            "tick": self.tick,
+        }
+
+
+class Unfit(ValueError):
+    """A ticket that does not stand up to exact valuation; `reason` is what is counted, the message has the numbers."""
+
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason

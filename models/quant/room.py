@@ -1,0 +1,275 @@
+"""How much room is left under each cap, and how much of it one unit of a ticket takes: all of it linear.
+
+A cap is one or more rows `left + quantity x per_unit ≥ 0` (delta has two rows, a stress limit one per cell), so the
+quantities that cure, and those that harm nothing, are intervals that are solved and never guessed. Orders in flight
+count at their worst, row by row: filled where a fill hurts, unfilled where it would help.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.quant.breach import NEAR_NOTHING, BreachKind, money, name_of
+from models.quant.limits import Limits
+from models.quant.scenario import NEAR_CELLS, STRESS_CELLS
+
+Floats = NDArray[np.float64]
+
+DELTA, GAMMA, VEGA, THETA = range(4)
+STRESS = slice(4, 4 + len(STRESS_CELLS))
+WIDTH = STRESS.stop
+"""Columns of a measure array: spx_delta, gamma, vega as the profile measures it, theta, then the stress cells' P&L."""
+
+SHOCK_CELL = STRESS_CELLS.index((-0.10, 15.0))
+"""The cell −10 % / +15 points, after which excess liquidity must not be negative."""
+
+
+SIDED = (BreachKind.DELTA, BreachKind.GAMMA)
+"""Kinds whose rows are two sides of one number: curing one side may not break the other."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """The rows of one book against one set of limits. Arrays over K rows; `left` NaN: unknown, only reducing passes.
+
+    `weights` (WIDTH, K) turns a ticket's measures into what it adds to each row; `scale` is the limit's size (net
+    liquidation where the limit is zero), by which excesses of different kinds are compared; `kind` indexes `kinds`.
+    """
+
+    kinds: tuple[BreachKind, ...]
+    kind: NDArray[np.int64]
+    left: Floats
+    scale: Floats
+    weights: Floats
+    limits: Limits
+
+    @property
+    def excess(self) -> Floats:
+        """Excess over each kind's cap now (n_kinds,), 0 where there is none or it is unknown."""
+        over: Floats = self._worst(np.nan_to_num(-self.left, nan=0.0)[None, :])[0]
+        return over
+
+    def _worst(self, over: Floats) -> Floats:
+        """Largest excess of each kind (C, n_kinds) from the rows' excesses (C, K)."""
+        found = np.zeros((over.shape[0], len(self.kinds)))
+        for column in range(len(self.kinds)):
+            rows = over[:, self.kind == column]
+            found[:, column] = rows.max(axis=1, initial=0.0)
+        return np.where(found > NEAR_NOTHING, found, 0.0)
+
+    def rows(self, keep: NDArray[np.bool_]) -> "Room":
+        return Room(self.kinds, self.kind[keep], self.left[keep], self.scale[keep], self.weights[:, keep], self.limits)
+
+    def excess_after(self, per_unit: Floats, quantity: Floats) -> Floats:
+        """Excess of each kind (C, n_kinds) after `quantity` (C,) units."""
+        over = -(self.left[None, :] + quantity[:, None] * per_unit)
+        return self._worst(np.nan_to_num(over, nan=0.0))
+
+    def relative(self, excess: Floats) -> Floats:
+        """Excesses (…, n_kinds) in units of their limits."""
+        sizes = np.ones(len(self.kinds))
+        sizes[self.kind] = self.scale
+        shares: Floats = excess / sizes
+        return shares
+
+    def harmless(self, per_unit: Floats) -> Floats:
+        """The most units (C,) that create or deepen no breach of any kind; inf where nothing binds, 0 where unknown."""
+        slack = self.slack
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bound = np.where(per_unit < -1e-9, slack[None, :] / -per_unit, np.inf)
+        bound[np.isnan(per_unit)] = 0.0
+        return bound.min(axis=1, initial=np.inf)
+
+    @property
+    def slack(self) -> Floats:
+        """What each row (K,) may still lose without harm: down to zero, a broken row as far as its kind already is.
+
+        An unbroken stress cell may go as far as the worst one; the other side of delta or gamma may not.
+        """
+        spread = np.array([kind not in SIDED for kind in self.kinds])[self.kind]
+        left: Floats = np.nan_to_num(self.left, nan=0.0)
+        allowed = np.where(spread | (left < -NEAR_NOTHING), self.excess[self.kind], 0.0)
+        return np.maximum(left + allowed, 0.0)
+
+    def needed(self, per_unit: Floats, inside: float) -> tuple[Floats, Floats]:
+        """(all, best): the fewest units (C,) that cure every breached row, NaN where none do; and the most units any
+        breached row that the ticket helps can use. `inside` is how far within the limit to land (0.97: 3 % inside).
+        """
+        broken: NDArray[np.bool_] = self.left < -NEAR_NOTHING
+        if not broken.any():
+            return np.zeros(per_unit.shape[0]), np.zeros(per_unit.shape[0])
+        target = -self.left[broken] + (1 - inside) * self._limit_size()[broken]
+        helps = per_unit[:, broken]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            units = np.where(helps > 1e-9, target[None, :] / helps, np.nan)
+        none = np.isnan(units).all(axis=1)
+        best = np.where(none, 0.0, np.nanmax(np.where(none[:, None], 0.0, units), axis=1))
+        return units.max(axis=1), best
+
+    def _limit_size(self) -> Floats:
+        """The limit's own size per row: 0 where the limit is zero, so that nothing can land inside it."""
+        limit = np.array([_limit_of(self.limits, kind) for kind in self.kinds])
+        return limit[self.kind] if len(self.kind) else np.zeros(0)
+
+
+def room_of(
+    measures: Floats,
+    limits: Limits,
+    smallest_lot: float,
+    in_flight: Sequence[Floats] = (),
+    margin: float | None = None,
+    with_stress: bool = True,
+    with_theta: bool = False,
+    short_notional: float | None = None,
+) -> Room:
+    """Room of a book with `measures` (WIDTH,) under `limits`; raises ValueError when the limits are unknown.
+
+    `in_flight` are the measures of each order that may still fill, whole. `margin` is the maintenance margin in
+    currency; with it the excess liquidity after −10 % / +15 points must not fall below zero either. `with_stress`
+    False leaves the grid out (an aggregate vector has none); `with_theta` adds the theta target as if it were a cap, for
+    the pass that has no cap to cure. `short_notional` of the book adds a last row that no measure moves: what a ticket
+    does to it depends on what is held, and `screening` fills it in.
+    """
+    if limits.vega_floor is None or limits.delta_cap is None or limits.gamma_cap is None or limits.nlv is None:
+        raise ValueError(f"no room can be measured: {', '.join(limits.missing)}")
+    rows: list[tuple[BreachKind, float, Floats]] = []
+
+    def row(kind: BreachKind, size: float, column: int, sign: float) -> None:
+        weight = np.zeros(WIDTH)
+        weight[column] = sign
+        rows.append((kind, size, weight))
+
+    delta = max(limits.delta_cap, smallest_lot / 2)
+    row(BreachKind.VEGA, -limits.vega_floor, VEGA, 1.0)
+    row(BreachKind.DELTA, delta, DELTA, -1.0)
+    row(BreachKind.DELTA, delta, DELTA, 1.0)
+    row(BreachKind.GAMMA, limits.gamma_cap, GAMMA, 1.0)
+    if limits.gamma_both:
+        row(BreachKind.GAMMA, limits.gamma_cap, GAMMA, -1.0)
+    if with_theta:
+        row(BreachKind.THETA, -(limits.theta_target or 0.0), THETA, 1.0)
+    if with_stress:
+        for kind, size, cells in (
+            (BreachKind.STRESS_NEAR, limits.stress_near, np.flatnonzero(NEAR_CELLS)),
+            (BreachKind.STRESS_WORST, limits.stress_worst, range(STRESS.stop - STRESS.start)),
+        ):
+            for cell in cells if size is not None else ():
+                row(kind, size or 0.0, STRESS.start + int(cell), 1.0)
+        if margin is not None:
+            row(BreachKind.EXCESS_LIQUIDITY, limits.nlv - margin, STRESS.start + SHOCK_CELL, 1.0)
+    if short_notional is not None and limits.short_notional is not None:
+        rows.append((BreachKind.SHORT_NOTIONAL, limits.short_notional - short_notional, np.zeros(WIDTH)))
+    return _assemble(rows, measures, limits, in_flight)
+
+
+def _assemble(
+    rows: list[tuple[BreachKind, float, Floats]], measures: Floats, limits: Limits, in_flight: Sequence[Floats]
+) -> Room:
+    kinds = tuple(dict.fromkeys(kind for kind, _, _ in rows))
+    weights = np.column_stack([weight for _, _, weight in rows])
+    sizes = np.array([size for _, size, _ in rows])
+    left = sizes + _apply(measures, weights)
+    for order in in_flight:
+        left = left + np.minimum(_apply(order, weights), 0.0)
+    scale = np.array([_limit_of(limits, kind) for kind, _, _ in rows])
+    scale = np.where(scale > 0, scale, max(limits.nlv or 0.0, 1.0))
+    kind = np.array([kinds.index(k) for k, _, _ in rows], dtype=np.int64)
+    return Room(kinds, kind, left, scale, weights, limits)
+
+
+def _apply(measures: Floats, weights: Floats) -> Floats:
+    """`measures @ weights`, where an unknown measure spoils only the rows that use it."""
+    known = np.nan_to_num(measures, nan=0.0) @ weights
+    spoiled = np.abs(weights[np.isnan(measures)]).sum(axis=0) > 0
+    return np.where(spoiled, np.nan, known)
+
+
+def _limit_of(limits: Limits, kind: BreachKind) -> float:
+    """The size of a cap, positive; what excesses of that kind are measured against."""
+    sizes = {
+        BreachKind.VEGA: -(limits.vega_floor or 0.0),
+        BreachKind.DELTA: limits.delta_cap,
+        BreachKind.GAMMA: limits.gamma_cap,
+        BreachKind.STRESS_NEAR: limits.stress_near,
+        BreachKind.STRESS_WORST: limits.stress_worst,
+        BreachKind.THETA: limits.theta_target,
+        BreachKind.SHORT_NOTIONAL: limits.short_notional,
+    }
+    return sizes.get(kind) or 0.0
+
+
+@dataclass(frozen=True)
+class TicketRoom:
+    """One ticket against the room of its book: the fact that the limits gate judges, plain numbers only.
+
+    Rows as in `Room`: `left` before (orders in flight at their worst), `per_unit` added by one unit; None is unknown.
+    `closes` when every leg only reduces what is held and not already being closed. `also` are caps found broken or
+    deepened by an exact re-valuation (notional, shares, VaR, defined loss), in words.
+    """
+
+    kinds: tuple[BreachKind, ...]
+    left: tuple[float | None, ...]
+    per_unit: tuple[float | None, ...]
+    limits: Limits
+    closes: bool = False
+    also: tuple[str, ...] = ()
+
+    def most(self, quantity: int) -> int:
+        """The most units up to `quantity` that create or deepen no breach of a cap; 0 when something is unknown."""
+        return min(quantity, min((self._most_of(kind) for kind in set(self.kinds)), default=quantity))
+
+    def _rows(self, kind: BreachKind) -> list[tuple[float | None, float | None]]:
+        return [(left, unit) for k, left, unit in zip(self.kinds, self.left, self.per_unit, strict=True) if k is kind]
+
+    def _most_of(self, kind: BreachKind) -> int:
+        rows = self._rows(kind)
+        allowed = max(0.0, *(-left for left, _ in rows if left is not None), 0.0)
+        sided = kind in SIDED
+        most = 10**9
+        for left, unit in rows:
+            if unit is None:
+                return 0
+            if unit < -1e-9:
+                slack = 0.0 if left is None else left + (allowed if not sided or left < -NEAR_NOTHING else 0.0)
+                most = min(most, int(max(slack, 0.0) / -unit + 1e-9))
+        return most
+
+    def excess(self, kind: BreachKind, quantity: int) -> float:
+        known = [-(left + quantity * unit) for left, unit in self._rows(kind) if left is not None and unit is not None]
+        return max(0.0, *known, 0.0)
+
+    def reduces(self, quantity: int) -> bool:
+        """True when nothing is harmed and the ticket closes what is held or makes a breach of a cap smaller."""
+        if self.also or self.most(quantity) < quantity:
+            return False
+        shrinks = any(self.excess(k, quantity) < self.excess(k, 0) - NEAR_NOTHING for k in set(self.kinds))
+        return self.closes or shrinks
+
+    def words(self, quantity: int) -> str:
+        """Why `quantity` is too many: the first kind that binds, before and after."""
+        if self.also:
+            return "; ".join(self.also)
+        kind = min(set(self.kinds), key=self._most_of)
+        name = name_of(kind, -1.0, self.limits)
+        if any(unit is None for _, unit in self._rows(kind)):
+            return f"{name} after the trade is unknown"
+        if all(left is None for left, _ in self._rows(kind)):
+            return f"{name} is unknown and the trade would raise it"
+        before, after = self.excess(kind, 0), self.excess(kind, quantity)
+        if before > NEAR_NOTHING:
+            return f"{name} is {money(before)} over its limit and would be {money(after)} over it"
+        return f"{name} would be {money(after)} over its limit"
+
+
+def ticket_room(room: Room, measures: Floats, closes: bool = False, also: Sequence[str] = ()) -> TicketRoom:
+    """The gate's fact from a room and the measures (WIDTH,) of one unit of the ticket."""
+    unit = _apply(measures, room.weights)
+
+    def plain(values: Floats) -> tuple[float | None, ...]:
+        return tuple(None if np.isnan(v) else float(v) for v in values)
+
+    return TicketRoom(
+        tuple(room.kinds[i] for i in room.kind), plain(room.left), plain(unit), room.limits, closes, tuple(also)
+    )

@@ -1,0 +1,232 @@
+"""On what each contract is priced: spot, forward, discount, time and volatility, gathered once into arrays.
+
+The price's own volatility is used where the price is one to believe (out of the money, two-sided), the fitted
+surface's where it is not; a contract with neither stays unknown.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.quant.beta import Beta, beta_of
+from models.quant.implied import implied_vol_forward
+from models.quant.option import Contract, Right, SecType
+from models.quant.pricing import forward_price
+from models.quant.product import dte, expiry_instant, years_to
+from models.quant.structure import QuoteSource
+from models.quant.surface import Surface
+
+Floats = NDArray[np.float64]
+Quotes = Mapping[str, tuple[float | None, float | None]]
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A signed quantity of one contract; average_cost per contract with multiplier, as the broker states it."""
+
+    contract: Contract
+    quantity: float
+    average_cost: float | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A price as quoted (per share or point) and where it came from."""
+
+    price: float
+    source: QuoteSource
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class MarketView:
+    """All that pricing may know. Keys: symbols for spots, surfaces and betas; identities for marks. Absent = unknown.
+
+    `rate` (annual, continuous) discounts where no surface tells the discount.
+    """
+
+    now: datetime
+    spx: float | None
+    spots: Mapping[str, float] = field(default_factory=dict)
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    surfaces: Mapping[str, Surface] = field(default_factory=dict)
+    betas: Mapping[str, Beta] = field(default_factory=dict)
+    rate: float = 0.04
+
+    def spot(self, contract: Contract) -> float:
+        """Price of what the contract moves with: a future and a share move with themselves; NaN unknown."""
+        if not contract.is_option:
+            own = self.marks.get(contract.identity)
+            if own is not None:
+                return own.price
+            if contract.sec_type is SecType.FUTURE:
+                return self._spot(contract.trading_class, self._spot(contract.symbol, _NAN))
+        found = self._spot(contract.symbol, _NAN)
+        if found == found:
+            return found
+        if contract.symbol in self.marks:
+            return self.marks[contract.symbol].price
+        surface = self.surfaces.get(contract.symbol)
+        return _NAN if surface is None else surface.spot
+
+    def _spot(self, symbol: str, otherwise: float) -> float:
+        if symbol == "SPX" and self.spx is not None:
+            return self.spx
+        if symbol == "XSP" and self.spx is not None and symbol not in self.spots:
+            return self.spx / 10  # by definition of the index
+        return self.spots.get(symbol, otherwise)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Arrays of one entry per contract; NaN is unknown. Linear contracts (futures, shares) carry NaN option terms.
+
+    `carry` is forward / spot; `price` the mark or, without one, the model's; `model` the model's price at `vol`.
+    """
+
+    contracts: tuple[Contract, ...]
+    is_option: NDArray[np.bool_]
+    is_call: NDArray[np.bool_]
+    multiplier: Floats
+    spot: Floats
+    beta: Floats
+    betas: tuple[Beta, ...]
+    strike: Floats
+    t: Floats
+    dte: Floats
+    carry: Floats
+    discount: Floats
+    vol: Floats
+    price: Floats
+    model: Floats
+    bid: Floats
+    ask: Floats
+    source: NDArray[np.str_]
+
+    @property
+    def vega_weight(self) -> Floats:
+        """√(30 / max(DTE, 7)): a 30-day vol shift seen from this expiry (DOMAIN.md section 1)."""
+        return np.sqrt(30.0 / np.maximum(self.dte, 7.0))
+
+    @property
+    def vol_unit(self) -> Floats:
+        """Volatility change (fraction) per point of the 30-day shift."""
+        return 0.01 * self.vega_weight
+
+
+def terms_of(contracts: Sequence[Contract], market: MarketView, quotes: Quotes | None = None) -> Terms:
+    """Gather the terms of `contracts`. A two-sided quote in `quotes` is the mark; else the view's mark; else model."""
+    n = len(contracts)
+    is_option = np.array([c.is_option for c in contracts], dtype=bool)
+    is_call = np.array([c.right is Right.CALL for c in contracts], dtype=bool)
+    strike = np.array([_NAN if c.strike is None else c.strike for c in contracts], dtype=float)
+    spot = _spots(contracts, market)
+    betas = _betas(contracts, market)
+    bid, ask, mark, source = _marks(contracts, market, quotes)
+    t, days, carry, discount, fitted = (np.full(n, _NAN) for _ in range(5))
+    for rows in _groups(contracts):
+        first = contracts[rows[0]]
+        assert first.expiry is not None
+        t[rows] = years_to(expiry_instant(first), market.now)
+        days[rows] = dte(first.expiry, market.now)
+        if not first.is_option:
+            continue
+        surface = market.surfaces.get(first.symbol)
+        carry[rows], discount[rows] = _carry(first, surface, float(t[rows[0]]), market.rate)
+        if surface is not None:
+            fitted[rows] = surface.iv(first, strike[rows])
+    vol, model = _vol_and_model(spot * carry, strike, t, discount, is_call, mark, fitted, bid <= 0)
+    price = np.where(np.isfinite(mark), mark, np.where(is_option, model, spot))
+    source[~np.isfinite(mark) & np.isfinite(price)] = QuoteSource.MODELLED.value
+    source[~np.isfinite(price)] = QuoteSource.UNKNOWN.value
+    return Terms(
+        tuple(contracts), is_option, is_call, np.array([c.multiplier for c in contracts], dtype=float), spot,
+        np.array([b.value for b in betas], dtype=float), betas, strike, t, days, carry, discount, vol, price,
+        np.where(is_option, model, spot), bid, ask, source,
+    )  # fmt: skip
+
+
+def _spots(contracts: Sequence[Contract], market: MarketView) -> Floats:
+    cache: dict[tuple[str, SecType, date | None], float] = {}
+    out = np.empty(len(contracts))
+    for i, c in enumerate(contracts):
+        key = (c.symbol, c.sec_type, None if c.is_option else c.expiry)
+        if key not in cache:
+            cache[key] = market.spot(c)
+        out[i] = cache[key]
+    out[~(out != 0)] = _NAN
+    return out
+
+
+def _betas(contracts: Sequence[Contract], market: MarketView) -> tuple[Beta, ...]:
+    cache: dict[tuple[str, str], Beta] = {}
+    for c in contracts:
+        key = (c.symbol, c.trading_class)
+        if key not in cache:
+            cache[key] = beta_of(c, market.betas)
+    return tuple(cache[c.symbol, c.trading_class] for c in contracts)
+
+
+def _groups(contracts: Sequence[Contract]) -> list[NDArray[np.intp]]:
+    """Rows of contracts that share one expiry of one class: they share time, forward and discount."""
+    found: dict[tuple[str, str, date, bool], list[int]] = {}
+    for i, c in enumerate(contracts):
+        if c.expiry is not None:
+            found.setdefault((c.symbol, c.trading_class, c.expiry, c.is_option), []).append(i)
+    return [np.array(rows) for rows in found.values()]
+
+
+def _marks(
+    contracts: Sequence[Contract], market: MarketView, quotes: Quotes | None
+) -> tuple[Floats, Floats, Floats, NDArray[np.str_]]:
+    n = len(contracts)
+    bid, ask, mark = (np.full(n, _NAN) for _ in range(3))
+    source = np.full(n, QuoteSource.UNKNOWN.value, dtype="<U9")
+    for i, c in enumerate(contracts):
+        known = market.marks.get(c.identity)
+        if known is not None:
+            mark[i], source[i] = known.price, known.source.value
+        low, high = quotes.get(c.identity, (None, None)) if quotes else (None, None)
+        bid[i], ask[i] = _NAN if low is None else low, _NAN if high is None else high
+        if low is not None and high is not None and high > 0 and high >= low:
+            mark[i] = 0.5 * (low + high)
+            source[i] = known.source.value if known is not None else QuoteSource.REAL.value
+    return bid, ask, mark, source
+
+
+def _carry(contract: Contract, surface: Surface | None, t: float, rate: float) -> tuple[float, float]:
+    """(forward / spot, discount) of an expiry: the surface's parity, else growth at the rate (none for a future)."""
+    if surface is not None:
+        forward, discount = surface.forward(contract), surface.discount(contract)
+        if forward is not None and discount is not None and surface.spot > 0:
+            return forward / surface.spot, discount
+    discount = float(np.exp(-rate * t))
+    return (1.0 if contract.sec_type is SecType.FUTURE_OPTION else 1.0 / discount), discount
+
+
+def _vol_and_model(
+    forward: Floats,
+    strike: Floats,
+    t: Floats,
+    discount: Floats,
+    is_call: NDArray[np.bool_],
+    mark: Floats,
+    fitted: Floats,
+    no_bid: NDArray[np.bool_],
+) -> tuple[Floats, Floats]:
+    """The volatility to reprice with, and the price it gives."""
+    implied = implied_vol_forward(mark, forward, strike, t, discount, is_call)
+    in_the_money = np.where(is_call, forward > strike, strike > forward)
+    # in the money the time value drowns in a wide quote, and half an offer without a bid is no price: there the
+    # surface, fitted to two-sided quotes out of the money, knows better
+    doubtful = in_the_money | no_bid
+    first, second = np.where(doubtful, fitted, implied), np.where(doubtful, implied, fitted)
+    vol = np.where(np.isfinite(first), first, second)
+    vol = np.where(t == 0, 0.0, vol)  # at the settlement minute only the intrinsic value is left
+    with np.errstate(invalid="ignore"):
+        model: Floats = discount * forward_price(forward, strike, vol * np.sqrt(t), is_call)
+    return vol, model
