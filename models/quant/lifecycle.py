@@ -133,6 +133,9 @@ def advance(state: S, event: Event) -> S:
     """The state after `event`; raises IllegalStep when the table has no such arrow (nor the other table's)."""
     table = cast(Mapping[S, Mapping[Event, S]], DECISION if isinstance(state, Decision) else INSTRUCTION)
     try:
+        # both enums are strings and share words (reject): an event of the other table must not slip through
+        if isinstance(event, DecisionEvent) is not isinstance(state, Decision):
+            raise KeyError(event)
         return table[state][event]
     except KeyError:
         raise IllegalStep(state, event) from None

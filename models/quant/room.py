@@ -80,7 +80,8 @@ class Room:
         with np.errstate(divide="ignore", invalid="ignore"):
             bound = np.where(per_unit < -1e-9, slack[None, :] / -per_unit, np.inf)
         bound[np.isnan(per_unit)] = 0.0
-        return bound.min(axis=1, initial=np.inf)
+        most: Floats = bound.min(axis=1, initial=np.inf)
+        return most
 
     @property
     def slack(self) -> Floats:
@@ -104,8 +105,7 @@ class Room:
         helps = per_unit[:, broken]
         with np.errstate(divide="ignore", invalid="ignore"):
             units = np.where(helps > 1e-9, target[None, :] / helps, np.nan)
-        none = np.isnan(units).all(axis=1)
-        best = np.where(none, 0.0, np.nanmax(np.where(none[:, None], 0.0, units), axis=1))
+        best = np.nan_to_num(units, nan=0.0).max(axis=1)
         return units.max(axis=1), best
 
     def _limit_size(self) -> Floats:
@@ -128,8 +128,8 @@ def room_of(
 
     `in_flight` are the measures of each order that may still fill, whole. `margin` is the maintenance margin in
     currency; with it the excess liquidity after −10 % / +15 points must not fall below zero either. `with_stress`
-    False leaves the grid out (an aggregate vector has none); `with_theta` adds the theta target as if it were a cap, for
-    the pass that has no cap to cure. `short_notional` of the book adds a last row that no measure moves: what a ticket
+    False leaves the grid out (an aggregate vector has none); `with_theta` adds the theta target like a cap, for the
+    pass that has no cap to cure. `short_notional` of the book adds a last row that no measure moves: what a ticket
     does to it depends on what is held, and `screening` fills it in.
     """
     if limits.vega_floor is None or limits.delta_cap is None or limits.gamma_cap is None or limits.nlv is None:

@@ -108,7 +108,7 @@ def size(
     used = np.abs(room.weights).sum(axis=1) > 0
     unit = tickets.add_up(prices.measures[:, used])
     per_unit = _with_notional(unit @ room.weights[used], tickets, prices, room)
-    unknown: NDArray[np.bool_] = np.isnan(per_unit).any(axis=1)
+    unknown = np.asarray(np.isnan(per_unit).any(axis=1), dtype=np.bool_)
     harmless = np.floor(room.harmless(per_unit) + 1e-9)
     lots = caps(tickets, prices, room, rules)
     need, best = room.needed(per_unit, rules.cure_to)
