@@ -65,8 +65,9 @@ class Candidate:
 
     `limit_price` crosses the market (the natural price), `worst_price` is as far as a signature goes; the order is a
     BUY of the combo whose legs carry their own sides. `before`, `change` and `after` hold MEASURES in currency, None
-    unknown. `cure` sums the excess removed in units of each limit; `full`: every breached cap is cured. `vector` is
-    (delta, gamma, vega, worst-cell profit) in units of their limits: what makes two hedges alike.
+    unknown; `outcome` is the whole exposure after the trade, before any margin effect. `cure` sums the excess removed
+    in units of each limit; `full`: every breached cap is cured. `vector` is (delta, gamma, vega, worst-cell profit) in
+    units of their limits: what makes two hedges alike.
     """
 
     family: Family
@@ -82,6 +83,7 @@ class Candidate:
     before: Mapping[str, float | None]
     change: Mapping[str, float | None]
     after: Mapping[str, float | None]
+    outcome: Exposure
     worst_cell: tuple[float, float] | None
     fitted: tuple[float | None, ...]
     fitted_mid: float | None

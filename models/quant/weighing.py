@@ -135,30 +135,28 @@ def _known(value: float) -> float | None:
 
 
 def _assemble(scene: Scene, ticket: _Ticket, after: Exposure, effect: MarginEffect | None, prices: Prices) -> Candidate:
-    before, limits = scene.exposure, scene.limits
+    before = scene.exposure
     terms = _prices(scene, ticket)
     impact = capital_impact(effect, terms.net_premium)
     cost = _cost(scene, ticket, prices, effect)
-    broken = {(b.kind, b.subject): b for b in detect_breaches(before, limits, scene.smallest_lot)}
-    left = {(b.kind, b.subject): b for b in detect_breaches(after, limits, scene.smallest_lot)}
-    hard = {key: b for key, b in broken.items() if b.is_cap} or broken
-    cure = sum(b.severity - (left[key].severity if key in left else 0.0) for key, b in hard.items())
+    hard = _hard(scene)
     vega, delta = reductions(scene, before, after)
-    was, now = _measured(before, before.margin_used), _measured(after, _plus(before.margin_used, effect))
+    was, now = _measured(before, before.margin_used), _measured(after, before.margin_used)
     candidate = Candidate(
         family=ticket.family,
         strategy_name=strategy_name(ticket.family, ticket.legs),
         legs=ticket.legs,
         quantity=ticket.quantity,
         closes=ticket.closes,
-        full=not any(key in hard or (b.is_cap and key not in broken) for key, b in left.items()),
-        cure=cure,
-        cured=tuple(dict.fromkeys(kind.value for kind, subject in hard if (kind, subject) not in left)),
-        remaining=tuple(dict.fromkeys(kind.value for kind, subject in hard if (kind, subject) in left)),
+        full=False,
+        cure=0.0,
+        cured=(),
+        remaining=(),
         cost=cost,
         before=was,
         change={name: _difference(now[name], was[name]) for name in MEASURES},
         after=now,
+        outcome=after,
         worst_cell=after.worst_cell,
         fitted=terms.fitted,
         fitted_mid=terms.fitted_mid,
@@ -180,6 +178,31 @@ def _assemble(scene: Scene, ticket: _Ticket, after: Exposure, effect: MarginEffe
         words=_sentence(scene, ticket, cost, hard, after),
     )
     return with_margin(candidate, effect, scene)
+
+
+Broken = dict[tuple[BreachKind, str], Breach]
+
+
+def _broken(scene: Scene, exposure: Exposure) -> Broken:
+    return {(b.kind, b.subject): b for b in detect_breaches(exposure, scene.limits, scene.smallest_lot)}
+
+
+def _hard(scene: Scene) -> Broken:
+    """The breaches a cure is counted on: the caps; a target only where no cap is broken."""
+    broken = _broken(scene, scene.exposure)
+    return {key: b for key, b in broken.items() if b.is_cap} or broken
+
+
+def _judged(candidate: Candidate, after: Exposure, scene: Scene) -> Candidate:
+    """The candidate with what it cures when the book stands at `after`."""
+    broken, hard, left = _broken(scene, scene.exposure), _hard(scene), _broken(scene, after)
+    return replace(
+        candidate,
+        full=not any(key in hard or (b.is_cap and key not in broken) for key, b in left.items()),
+        cure=sum(b.severity - (left[key].severity if key in left else 0.0) for key, b in hard.items()),
+        cured=tuple(dict.fromkeys(kind.value for kind, subject in hard if (kind, subject) not in left)),
+        remaining=tuple(dict.fromkeys(kind.value for kind, subject in hard if (kind, subject) in left)),
+    )
 
 
 def reductions(scene: Scene, before: Exposure, after: Exposure) -> tuple[float, float]:
@@ -204,7 +227,8 @@ def capital_impact(effect: MarginEffect | None, net_premium: float) -> float | N
 
 def with_margin(candidate: Candidate, effect: MarginEffect | None, scene: Scene) -> Candidate:
     """The candidate with a margin effect of the whole trade (the broker's what-if, or an estimate): capital impact,
-    score, cost, and the capital and margin gates follow from it. Without one they stay unknown and unjudged.
+    score, cost, what is cured, and the capital and margin gates follow from it. Without one they stay unknown and
+    unjudged, and margin counts as it was.
     """
     impact = capital_impact(effect, candidate.net_premium)
     checks = [v for v in candidate.checks if v.gate not in ("capital", "margin")]
@@ -213,8 +237,9 @@ def with_margin(candidate: Candidate, effect: MarginEffect | None, scene: Scene)
         checks += [v for v in ask_gates(facts) if v.gate in ("capital", "margin")]
     initial = effect.initial if effect else None
     used = _plus(scene.exposure.margin_used, effect)
+    after = candidate.outcome if used is None else replace(candidate.outcome, margin_used=used)
     return replace(
-        candidate,
+        _judged(candidate, after, scene),
         margin=effect,
         capital_impact=impact,
         checks=tuple(checks),
@@ -338,9 +363,7 @@ def _direction(scene: Scene, ticket: _Ticket, prices: Prices) -> tuple[float, ..
     return tuple(number / (size or base) for number, size in zip(numbers, sizes, strict=True))
 
 
-def _sentence(
-    scene: Scene, ticket: _Ticket, cost: Cost, hard: Mapping[tuple[BreachKind, str], Breach], after: Exposure
-) -> str:
+def _sentence(scene: Scene, ticket: _Ticket, cost: Cost, hard: Broken, after: Exposure) -> str:
     """`Short gamma is 116 % of its limit. Closing 1 of 5 … brings it to 93 % for $212.`"""
     bars = {(u.kind, u.subject): u for u in measure_use(after, scene.limits, scene.smallest_lot)}
     does = doing(ticket.family, ticket.legs, ticket.quantity, scene.held)
