@@ -13,8 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from database.store import Store, open_store
+
+# One machine's luck must not decide a landing: the same examples everywhere; `--hypothesis-profile=explore` digs.
+settings.register_profile("house", derandomize=True, deadline=None)
+settings.register_profile("explore", derandomize=False, deadline=None, max_examples=2000)
+settings.load_profile("house")
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT.parent / "shared" / "data"

@@ -143,11 +143,11 @@ def test_breaches_come_crisis_first_then_by_distance_over_limit():
     calm = detect_breaches(exposure(vega=-4900.0, spx_delta=5000.0, gamma=150.0), limits())
     assert kinds(calm) == ["delta", "gamma", "vega"]
     crisis = detect_breaches(exposure(vega=-10.0), limits(40))
-    assert [b.regime for b in order_breaches((*calm, *crisis))][0] is Regime.CRISIS
+    assert order_breaches((*calm, *crisis))[0].regime is Regime.CRISIS
 
 
 def test_a_zero_limit_orders_by_distance_over_net_liquidation():
-    found = detect_breaches(exposure(vega=-500.0, spx_delta=2000.0, gamma=5.0), limits(40))
+    found = detect_breaches(exposure(vega=-500.0, spx_delta=2000.0, gamma=15.0), limits(40))
     assert kinds(found) == ["gamma", "delta", "vega"]
     assert found[2].severity == pytest.approx(0.005)
     assert found[2].use is None

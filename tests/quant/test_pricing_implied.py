@@ -39,7 +39,8 @@ def test_every_price_with_information_gives_back_its_own_price(x: float, deviati
         assert price - intrinsic <= 1e-14 * max(intrinsic, 1e-290) or price >= bound * (1 - 1e-14)
         return
     again = float(forward_price(100.0, strike, found, call))
-    assert again == pytest.approx(price, rel=1e-11, abs=1e-300)
+    # the rounding of ln(F/K) alone moves the price by about eps/deviation of itself
+    assert again == pytest.approx(price, rel=max(1e-11, 64 * 2.2e-16 / deviation), abs=1e-300)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ def test_a_regime_follows_the_strict_thresholds_highest_priority_first(vix, vix3
     assert BOOK.detect(vix, vix3m, vvix, recession).regime is regime
 
 
-@pytest.mark.parametrize(("vix", "vix3m"), [(None, 18.0), (18.0, None), (None, None), (float("nan"), 18.0), (0.0, 18.0)])
+@pytest.mark.parametrize(
+    ("vix", "vix3m"), [(None, 18.0), (18.0, None), (None, None), (float("nan"), 18.0), (0.0, 18.0)]
+)
 def test_without_vix_or_vix3m_the_regime_is_unknown_and_says_why(vix, vix3m):
     reading = BOOK.detect(vix, vix3m, 100, 0.1)
     assert reading.regime is Regime.UNKNOWN
@@ -77,7 +79,12 @@ def test_desk_limits_of_a_million_are_the_table(regime, theta, vega, delta, gamm
     limits = BOOK.limits("desk", regime, 1e6, 18, 1.0)
     found = (limits.theta_target, limits.vega_floor, limits.delta_cap, limits.gamma_cap, limits.stress_near)
     assert found == (theta, vega, delta, gamma, near)
-    assert (limits.stress_worst, limits.var_95, limits.vega_share, limits.short_notional) == (worst, var, share, notional)
+    assert (limits.stress_worst, limits.var_95, limits.vega_share, limits.short_notional) == (
+        worst,
+        var,
+        share,
+        notional,
+    )
     assert limits.defined_loss == 50_000
     assert not limits.gamma_both
 
