@@ -1,0 +1,42 @@
+"""`python -m agents`: the whole staff. Supervises the bridge, the streams and the thinkers, each in its own process.
+
+`--while-stdin` leaves when the parent's pipe closes; `--streams` and `--thinkers` are what the children run.
+"""
+
+import argparse
+import sys
+
+from agents.command import prepare_process, run_command, serve_process, stop_signal
+from agents.desk import settings_from_environment
+from agents.schedule import STREAMS, THINKERS
+from agents.supervisor import Child, supervise
+
+CHILDREN = (
+    Child("streams", ("-m", "agents", "--streams", "--while-stdin")),
+    Child("bridge", ("-m", "agents.ibkr_bridge", "--while-stdin")),
+    Child("thinkers", ("-m", "agents", "--thinkers", "--while-stdin")),
+)
+
+
+async def supervise_staff(while_stdin: bool) -> int:
+    settings_from_environment()  # a wrong variable is one clear refusal here, not three restarting children
+    await supervise(CHILDREN, stop_signal(while_stdin))
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m agents", description="The staff of the desk.")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--streams", action="store_true", help="run the streams in this process")
+    which.add_argument("--thinkers", action="store_true", help="run the thinkers in this process")
+    parser.add_argument("--while-stdin", action="store_true", help="leave when standard input closes")
+    asked = parser.parse_args(argv)
+    prepare_process()
+    if asked.streams or asked.thinkers:
+        process = STREAMS if asked.streams else THINKERS
+        return run_command(lambda: serve_process(process, asked.while_stdin))
+    return run_command(lambda: supervise_staff(asked.while_stdin))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,346 @@
+"""Streams the market into the store: held contracts, legs of proposals, and a sample of the chain that rotates.
+
+One pass is one turn of the sample: its lines are quoted, the smile of its expiries is fitted, and the surface is
+assembled anew from the freshest smile of every expiry, each carried along with the spot.
+"""
+
+import asyncio
+import math
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+
+from adapters.base import NotConnected, Tick
+from agents.desk import Desk
+from agents.feed import Feed
+from agents.holdings import held_contracts
+from agents.market_watch import price_of
+from agents.runner import Report
+from agents.subscriptions import (
+    HELD,
+    PROPOSAL,
+    SAMPLE,
+    Listing,
+    SampledExpiry,
+    sample_contracts,
+    sample_expiries,
+)
+from bridge.outlook import Observatory
+from models.market import ChainRow, GreekSnapshot, Quote, SurfaceRow
+from models.quant.option import Contract, SecType
+from models.quant.product import is_spx_family, settlement_minute, years_to
+from models.quant.structure import contract_from_json, contract_to_json
+from models.quant.surface import OptionQuote, Slice, Surface, fit_surface, settlement_of
+from models.quant.terms import MarketView, terms_of
+from models.quant.vectors import contract_greeks
+
+SAMPLED = "SPX"
+TURN_SECONDS = 2.0  # the longest one turn of the sample may wait for its quotes
+BATCH_SECONDS = 0.5  # quotes reach the store in batches of this length
+ENOUGH = 0.85  # of a turn's lines quoted: no need to wait for the rest
+PER_TURN = 2  # expiries per turn: two times seventeen lines fit the sample's thirty-five
+RELIST_AFTER = timedelta(minutes=30)
+SMILE_LIFE = timedelta(minutes=3)  # machine time: an older smile is no part of the surface any more
+CONFIRM_AFTER = timedelta(seconds=2)  # an unchanged quote of a live line is confirmed this often
+SNAPSHOT_EVERY = timedelta(minutes=1)
+FIRST_VOLATILITY = 0.18  # places the wings of the very first sample only; every later one uses the fitted surface
+INDEX = Contract(SAMPLED, SecType.INDEX, SAMPLED)
+
+
+@dataclass(frozen=True)
+class Smile:
+    """A fitted slice, the spot it was fitted at, and when (machine time)."""
+
+    slice: Slice
+    spot: float
+    at: datetime
+
+
+@dataclass
+class Streams:
+    """What the streamer remembers between its turns."""
+
+    listings: tuple[Listing, ...] = ()
+    listed_at: datetime | None = None
+    plan: tuple[tuple[str, date], ...] = ()
+    place: int = 0
+    smiles: dict[tuple[str, date], Smile] = field(default_factory=dict)
+    surface: Surface | None = None
+    snapshot_at: datetime | None = None
+    rows: int = 0
+    superseded: int = 0
+
+
+async def work(desk: Desk) -> Report:
+    """One turn: lines set, quotes written, smiles fitted, surface and clock kept."""
+    feed = await desk.feed()
+    streams = desk.keep(Streams)
+    streams.rows = streams.superseded = 0
+    started = asyncio.get_running_loop().time()
+    await desk.store.control.set_clock(feed.data.clock)
+    held = await held_contracts(desk.store)
+    await _relist(desk, feed, streams)
+    spot = await _spot(feed)
+    sample = _next_sample(streams, feed, spot, held) if spot is not None else ()
+    await feed.want(HELD, (INDEX, *_with_underlyings(held)))
+    await feed.want(PROPOSAL, await _wished(desk))
+    await feed.want(SAMPLE, [c for expiry in sample for c in expiry.contracts])
+    turn_began = desk.machine_now()
+    lines = await feed.apply()
+    await _stream(desk, feed, streams, sample, turn_began)
+    fitted = await _fit(desk, feed, streams, sample, turn_began)
+    await _keep_history(desk, feed, streams, held)
+    seconds = max(asyncio.get_running_loop().time() - started, 1e-9)
+    return _report(streams, len(lines), len(held), fitted, seconds)
+
+
+def _report(streams: Streams, lines: int, held: int, fitted: int, seconds: float) -> Report:
+    slices = len(streams.surface.slices) if streams.surface else 0
+    rate = streams.rows / seconds
+    detail = {
+        "lines": lines, "held": held, "rows_per_second": round(rate, 1), "superseded": streams.superseded,
+        "slices": slices, "planned": len(streams.plan), "fitted": fitted,
+    }  # fmt: skip
+    sentence = f"{lines} lines, {rate:.0f} rows/s; {SAMPLED} surface from {slices} of {len(streams.plan)} expiries"
+    return Report(sentence, rows=streams.rows, detail=detail)
+
+
+# ── what to stream ───────────────────────────────────────────────────────────────────────────────────────────────
+async def _relist(desk: Desk, feed: Feed, streams: Streams) -> None:
+    """Read the chain again when it is old; the listing changes once a day at most."""
+    machine = desk.machine_now()
+    if streams.listed_at and machine - streams.listed_at < RELIST_AFTER:
+        return
+    answer = await feed.data.chain(SAMPLED)
+    if answer.failed:
+        raise NotConnected(f"the broker did not give the {SAMPLED} chain: {answer.failure}")
+    if not answer.data:
+        raise NotConnected(f"the broker lists no {SAMPLED} options; check the market data permissions")
+    at = feed.data.clock.at(machine)
+    rows = [
+        ChainRow(
+            symbol=c.symbol, trading_class=c.trading_class, exchange=c.exchange, multiplier=c.multiplier,
+            expirations=list(c.expirations), strikes=list(c.strikes), at=at,
+        )
+        for c in answer.data
+    ]  # fmt: skip
+    await desk.store.market.write_chains(rows)
+    streams.listings = tuple(
+        Listing(c.symbol, c.trading_class, c.multiplier, tuple(map(date.fromisoformat, c.expirations)), c.strikes)
+        for c in answer.data
+    )
+    streams.listed_at, streams.plan = machine, ()
+
+
+async def _spot(feed: Feed) -> float | None:
+    """The index level; market watch subscribes it, but the streamer must not depend on that having happened."""
+    feed.pump()
+    known = price_of(feed.tick(INDEX))
+    if known is not None:
+        return known
+    answer = await feed.data.snapshot([INDEX], TURN_SECONDS)
+    return price_of(answer.data[0]) if answer.data else None
+
+
+def _next_sample(streams: Streams, feed: Feed, spot: float, held: Sequence[Contract]) -> tuple[SampledExpiry, ...]:
+    """The expiries of this turn; after the last comes a new plan, for time and book have moved."""
+    now = feed.data.clock.at(feed.machine_now())
+    if streams.place >= len(streams.plan):
+        ours = {(c.trading_class, c.expiry) for c in held if c.symbol == SAMPLED and c.is_option and c.expiry}
+        streams.plan, streams.place = sample_expiries(streams.listings, now, ours), 0
+    points = streams.plan[streams.place : streams.place + PER_TURN]
+    streams.place += PER_TURN
+    by_class = {listing.trading_class: listing for listing in streams.listings}
+    unlisted = frozenset(feed.unlisted)
+    return tuple(
+        SampledExpiry(cls, day, sample_contracts(by_class[cls], day, spot, _vol(streams, cls, day), now, unlisted))
+        for cls, day in points
+    )
+
+
+def _vol(streams: Streams, trading_class: str, expiry: date) -> float:
+    """Volatility at the money, to place the wings."""
+    known = streams.smiles.get((trading_class, expiry))
+    if known is None:
+        known = next(iter(streams.smiles.values()), None)
+    if known is None:
+        return FIRST_VOLATILITY
+    at_money = float(known.slice.iv([known.slice.forward])[0])
+    return at_money if 0.03 < at_money < 3 else FIRST_VOLATILITY
+
+
+def _with_underlyings(held: Iterable[Contract]) -> tuple[Contract, ...]:
+    """What is held, and the shares under held options: a delta needs the price of what it is a delta of."""
+    held = tuple(held)
+    shares = {
+        Contract(c.symbol, SecType.STOCK, c.symbol): None
+        for c in held
+        if c.sec_type is SecType.OPTION and (not is_spx_family(c) or c.symbol == "SPY")
+    }
+    return (*shares, *held)
+
+
+async def _wished(desk: Desk) -> tuple[Contract, ...]:
+    """Contracts others asked the streams for, newest wish last to lose its line."""
+    rows = await desk.store.market.subscriptions(desk.machine_now())
+    return tuple(contract_from_json(row.contract_json) for row in reversed(rows))
+
+
+# ── streaming ────────────────────────────────────────────────────────────────────────────────────────────────────
+async def _stream(desk: Desk, feed: Feed, streams: Streams, sample: Sequence[SampledExpiry], began: datetime) -> None:
+    """Write batches of quotes until the sample has answered or its turn is over."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + TURN_SECONDS
+    contracts = [c for expiry in sample for c in expiry.contracts]
+    while True:
+        batch_ends = min(loop.time() + BATCH_SECONDS, ends)
+        while loop.time() < batch_ends:
+            await asyncio.sleep(0.05)
+            feed.pump()
+        await _write_quotes(desk, feed, streams)
+        if loop.time() >= ends or (contracts and _answered(feed, contracts, began) >= ENOUGH * len(contracts)):
+            return
+
+
+def _answered(feed: Feed, contracts: Sequence[Contract], began: datetime) -> int:
+    seen = (feed.latest.get(c.identity) for c in contracts)
+    return sum(1 for s in seen if s and s.received >= began and s.tick.bid is not None and s.tick.ask is not None)
+
+
+async def _write_quotes(desk: Desk, feed: Feed, streams: Streams) -> None:
+    machine = desk.machine_now()
+    ticks = feed.drain() + feed.unchanged(feed.data.clock.at(machine), CONFIRM_AFTER)
+    newest = {tick.contract.identity: tick for tick in ticks}
+    streams.superseded += feed.superseded()
+    streams.rows += len(newest)
+    await desk.store.market.upsert_quotes([quote_row(tick, machine) for tick in newest.values()])
+
+
+def quote_row(tick: Tick, received_at: datetime) -> Quote:
+    return Quote(
+        identity=tick.contract.identity,
+        contract_json=contract_to_json(tick.contract),
+        con_id=tick.con_id,
+        bid=tick.bid,
+        ask=tick.ask,
+        bid_size=tick.bid_size,
+        ask_size=tick.ask_size,
+        last=tick.last,
+        close=tick.close,
+        source=tick.source.value,
+        vendor_iv=tick.vendor_iv,
+        vendor_delta=tick.vendor_delta,
+        vendor_gamma=tick.vendor_gamma,
+        vendor_vega=tick.vendor_vega,
+        vendor_theta=tick.vendor_theta,
+        under_price=tick.under_price,
+        halted=tick.halted,
+        at=tick.at,
+        received_at=received_at,
+    )
+
+
+# ── the surface ──────────────────────────────────────────────────────────────────────────────────────────────────
+async def _fit(desk: Desk, feed: Feed, streams: Streams, sample: Sequence[SampledExpiry], began: datetime) -> int:
+    """Fit the smiles of this turn and write the surface they make with the others; answers how many were fitted."""
+    machine, spot = desk.machine_now(), price_of(feed.tick(INDEX))
+    if spot is None or not sample:
+        return 0
+    now = feed.data.clock.at(machine)
+    quotes = [quote for expiry in sample for quote in _quotes_of(feed, expiry, began)]
+    if not quotes:
+        return 0
+    # Off the loop: a fit of a few milliseconds per expiry would hold up the ticks of everybody else.
+    fitted = await asyncio.to_thread(fit_surface, SAMPLED, spot, now, quotes)
+    for piece in fitted.slices:
+        streams.smiles[piece.trading_class, piece.expiry] = Smile(piece, spot, machine)
+    surface = assemble(streams.smiles.values(), spot, now, machine)
+    if surface is not None:
+        streams.surface = surface
+        await desk.store.market.write_surface(surface_row(surface, machine))
+    return len(fitted.slices)
+
+
+def _quotes_of(feed: Feed, expiry: SampledExpiry, began: datetime) -> Iterable[OptionQuote]:
+    for contract in expiry.contracts:
+        seen = feed.latest.get(contract.identity)
+        if seen and seen.received >= began and not seen.tick.halted:
+            yield OptionQuote(contract, seen.tick.bid, seen.tick.ask)
+
+
+def assemble(smiles: Iterable[Smile], spot: float, now: datetime, machine: datetime) -> Surface | None:
+    """One surface from smiles of different moments: volatilities stay where they were in moneyness."""
+    young = [smile for smile in smiles if machine - smile.at <= SMILE_LIFE]
+    slices = [piece for smile in young if (piece := carried(smile, spot, now)) is not None]
+    if not slices:
+        return None
+    return Surface(SAMPLED, now, spot, tuple(sorted(slices, key=lambda piece: (piece.t_years, piece.trading_class))))
+
+
+def carried(smile: Smile, spot: float, now: datetime) -> Slice | None:
+    """A smile at another spot and a later time; None once it has settled."""
+    piece = smile.slice
+    t = years_to(settlement_minute(piece.expiry, settlement_of(piece.trading_class)), now)
+    if t <= 0:
+        return None
+    aged = t / piece.t_years
+    svi = replace(piece.svi, a=piece.svi.a * aged, b=piece.svi.b * aged)
+    return replace(piece, t_years=t, forward=piece.forward * spot / smile.spot, svi=svi)
+
+
+def surface_row(surface: Surface, machine: datetime) -> SurfaceRow:
+    return SurfaceRow(
+        symbol=surface.symbol,
+        snapshot_id=uuid.uuid4().hex,
+        surface_json=surface.to_json(),
+        quotes_used=surface.quotes_used,
+        fit_error=surface.fit_error,
+        at=surface.at,
+        received_at=machine,
+    )
+
+
+# ── history ──────────────────────────────────────────────────────────────────────────────────────────────────────
+async def _keep_history(desk: Desk, feed: Feed, streams: Streams, held: Iterable[Contract]) -> None:
+    """Once a minute the greeks of what is held, the vendor's and our own side by side, each under its name."""
+    machine = desk.machine_now()
+    if streams.snapshot_at and machine - streams.snapshot_at < SNAPSHOT_EVERY:
+        return
+    streams.snapshot_at = machine
+    options = [contract for contract in held if contract.is_option]
+    ticks = [tick for tick in map(feed.tick, options) if tick is not None and tick.vendor_iv is not None]
+    theirs = [
+        GreekSnapshot(
+            identity=t.contract.identity, at=t.at, source="vendor", price=price_of(t), under_price=t.under_price,
+            iv=t.vendor_iv, delta=t.vendor_delta, gamma=t.vendor_gamma, vega=t.vendor_vega, theta=t.vendor_theta,
+        )
+        for t in ticks
+    ]  # fmt: skip
+    outlook = await Observatory(desk.store, desk.settings).look(options, feed.data.clock.at(machine), machine, None)
+    ours = own_greeks(options, outlook.view)
+    await desk.store.market.add_greek_snapshots(theirs + ours)
+    await desk.store.market.forget_wishes(machine)
+
+
+def own_greeks(options: Sequence[Contract], view: MarketView) -> list[GreekSnapshot]:
+    """Per contract before multiplier, units of DOMAIN.md section 1; a contract without a volatility has no row."""
+    terms = terms_of(options, view)
+    greeks = contract_greeks(terms)
+    return [
+        GreekSnapshot(
+            identity=contract.identity, at=view.now, source="own", price=float(terms.price[i]),
+            under_price=float(terms.spot[i]), iv=float(terms.vol[i]), delta=float(greeks.delta[i]),
+            gamma=float(greeks.gamma[i]), vega=float(greeks.vega[i]), theta=float(greeks.theta[i]),
+        )
+        for i, contract in enumerate(options)
+        if all(math.isfinite(x) for x in (terms.price[i], greeks.delta[i], greeks.theta[i]))
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    import sys
+
+    from agents.command import agent_command
+
+    sys.exit(agent_command("greeks_streamer"))
