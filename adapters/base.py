@@ -233,6 +233,10 @@ class Broker(Pricer, Protocol):
     @property
     def clock(self) -> DeskClock: ...
 
+    @property
+    def drift_seconds(self) -> float:
+        """How far the broker's own clock is from UTC; over 2 s alarms in PAPER and LIVE."""
+
     async def connect(self) -> None:
         """Open and sync every connection; raises NotConnected with the reason and the remedy."""
 

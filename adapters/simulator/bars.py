@@ -61,7 +61,7 @@ def _daily(market: "Market", item: Instrument, start: float, end: float, bar_s: 
     days = [d for d in (*market.history.days(), today) if start < _stamp(d) <= end + DAY_SECONDS]
     if not days:
         return []
-    times = np.array([_stamp(d) for d in days])
+    times = np.minimum([_stamp(d) for d in days], market.factors.at)  # today's close is its price now
     paths = [price_path(market, item, times, np.array([getattr(d, n) for d in days]))
              for n in ("open", "high", "low", "close")]  # fmt: skip
     stacked = np.array(paths)  # puts and VIX move against the index: the extremes are taken over all four

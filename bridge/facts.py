@@ -1,0 +1,259 @@
+"""The facts a crossing is judged by, read afresh under the claim: one GateFacts, nothing assumed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.base import Broker
+from bridge.claims import Claim
+from bridge.outlook import Observatory, Outlook, mid_of
+from database.orders import InFlight
+from database.store import Store
+from models.book import AccountSnapshot, Position
+from models.calendar import CalendarError, is_open
+from models.control import Switch, SwitchName
+from models.market import Quote
+from models.order import WhatIf
+from models.quant.breach import BreachKind, smallest_hedge_lot, worsened
+from models.quant.gates import ApprovalFact, GateFacts, QuoteFact, Stage, WhatIfFact
+from models.quant.lifecycle import Instruction
+from models.quant.option import Contract
+from models.quant.portfolio import exposure_from
+from models.quant.product import product_of
+from models.quant.regime_rules import Regime
+from models.quant.room import TicketRoom, room_of, ticket_room
+from models.quant.structure import Action, Leg, QuoteSource, combo_price, contract_from_json, legs_from_json
+from models.quant.vectors import ContractVectors, vectorise
+from models.settings import Settings
+
+ACCOUNT_LIFE = timedelta(seconds=60)
+"""An older account snapshot is not knowledge of funds."""
+
+HALT_FILE = "HALT"
+BESIDE_THE_ROOM = (BreachKind.VAR, BreachKind.VEGA_SHARE, BreachKind.SHORT_NOTIONAL, BreachKind.DEFINED_LOSS)
+"""Caps that are not linear in the quantity; they are valued before and after instead."""
+
+
+def halt_file(var_dir: Path) -> bool:
+    """Whether somebody put a HALT file into the desk's folder; an unreadable folder halts too."""
+    try:
+        return (var_dir / HALT_FILE).exists()
+    except OSError:
+        return True
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What is to leave: legs with their quotes of now, the price, and who signed for it."""
+
+    claim: Claim
+    legs: tuple[Leg, ...]
+    quotes: dict[str, Quote]
+
+    @property
+    def priced(self) -> tuple[Leg, ...]:
+        """The legs at their present quotes; unknown sides stay None."""
+        out = []
+        for leg in self.legs:
+            quote = self.quotes.get(leg.contract.identity)
+            bid, ask = (quote.bid, quote.ask) if quote else (None, None)
+            out.append(Leg(leg.contract, leg.action, leg.ratio, leg.con_id, bid, ask, mid_of(quote)))
+        return tuple(out)
+
+
+class FactFinder:
+    """Reads everything the gates may know about one ticket."""
+
+    def __init__(self, store: Store, broker: Broker, settings: Settings) -> None:
+        self._store = store
+        self._broker = broker
+        self._settings = settings
+        self._observatory = Observatory(store, settings)
+
+    async def gather(self, claim: Claim, own_ref: str, what_if: WhatIf | None, machine: datetime) -> GateFacts:
+        """The facts at machine time `machine`; the order `own_ref` itself is not counted among those in flight."""
+        store, account = self._store, claim.approval.account_id
+        desk_now = self._broker.clock.at(machine)
+        desk = await store.control.desk()
+        switches = await store.control.switches()
+        positions = await store.book.positions(account)
+        flying = [f for f in await store.orders.in_flight(account, machine) if f.order_ref != own_ref]
+        held = [contract_from_json(row.contract_json) for row in positions]
+        contracts = list(dict.fromkeys([*held, *(leg.contract for leg in claim.legs), *contracts_of(flying)]))
+        outlook = await self._observatory.look(contracts, desk_now, machine, await self.regime_before(account))
+        quotes = await store.market.quotes(leg.contract.identity for leg in claim.legs)
+        ticket = Ticket(claim, claim.legs, quotes)
+        money = await store.book.latest_account(account)
+        money = money if money is not None and machine - money.at <= ACCOUNT_LIFE else None
+        locks = await store.control.locks(account)
+        working = await store.orders.working(account)
+        accounts = (await self._broker.accounts()).data or ()
+        limits = outlook.limits(_float(money.net_liquidation) if money else None)
+        approval, proposal = claim.approval, claim.proposal
+        assert proposal is not None and claim.order is not None
+        legs, tick = claim.legs, product_of(claim.legs[0].contract).combo_tick
+        if len(legs) == 1:
+            tick = product_of(legs[0].contract).tick(approval.limit_price)
+        return GateFacts(
+            stage=Stage.CROSSING,
+            rules=outlook.appetite.gates,
+            machine_now=machine,
+            desk_now=desk_now,
+            mode=self._settings.mode.value,
+            database_mode=desk.mode,
+            account_id=account,
+            connected_account=account if account in accounts else (accounts[0] if accounts else None),
+            trading_enabled=self._settings.trading_enabled,
+            origin=proposal.origin,
+            status=proposal.status,
+            expires_at=proposal.expires_at,
+            approval=ApprovalFact(
+                approval.statement().verify(store.key, approval.signature), approval.good_until, approval.epoch
+            ),
+            epoch=desk.epoch,
+            family=claim.order.risk_family,
+            quantity=approval.quantity,
+            limit_price=approval.limit_price,
+            worst_price=approval.worst_price,
+            tick=tick,
+            quotes=self._quote_facts(ticket, outlook),
+            mid_now=combo_price(ticket.priced, "mid"),
+            mid_proposed=combo_price(legs, "mid"),
+            natural_now=combo_price(ticket.priced, "natural"),
+            market_open=all_open([leg.contract for leg in legs], desk_now),
+            halt=_value(switches, SwitchName.HALT),
+            halt_file=halt_file(self._settings.var_dir),
+            pause=_value(switches, SwitchName.PAUSE),
+            locked_families=frozenset(lock.family for lock in locks),
+            unknown_families=frozenset(o.risk_family for o in working if o.status == Instruction.UNKNOWN),
+            room=self._room(ticket, positions, flying, outlook, money),
+            what_if=what_if_fact(what_if),
+            available_funds=_float(money.available_funds) if money else None,
+            margin_used=_float(money.maintenance_margin) if money else None,
+            nlv=_float(money.net_liquidation) if money else None,
+            margin_max=limits.margin_max,
+        )
+
+    async def regime_before(self, account: str) -> Regime | None:
+        """The regime applied at the last valuation."""
+        rows = await self._store.book.latest_greeks(account)
+        said = (rows[0].exposure or {}).get("regime") if rows else None
+        return Regime(said) if said in tuple(Regime) else None
+
+    def _quote_facts(self, ticket: Ticket, outlook: Outlook) -> tuple[QuoteFact, ...]:
+        contracts = [leg.contract for leg in ticket.legs]
+        fitted = vectorise(contracts, outlook.unmarked)
+        facts = []
+        for i, contract in enumerate(contracts):
+            quote = ticket.quotes.get(contract.identity)
+            model = float(fitted.value[i] / fitted.multiplier[i])
+            facts.append(
+                QuoteFact(
+                    name=str(contract),
+                    bid=quote.bid if quote else None,
+                    ask=quote.ask if quote else None,
+                    at=quote.at if quote else None,
+                    source=QuoteSource(quote.source) if quote else QuoteSource.UNKNOWN,
+                    fitted=model if contract.is_option and np.isfinite(model) else None,
+                    halted=quote.halted if quote else False,
+                )
+            )
+        return tuple(facts)
+
+    def _room(
+        self,
+        ticket: Ticket,
+        positions: Sequence[Position],
+        flying: Sequence[InFlight],
+        outlook: Outlook,
+        money: AccountSnapshot | None,
+    ) -> TicketRoom | None:
+        """The room under every cap, with orders in flight at their worst; None when the limits are unknown."""
+        limits = outlook.limits(_float(money.net_liquidation) if money else None)
+        if not limits.known:
+            return None
+        held = {contract_from_json(row.contract_json): row.quantity for row in positions}
+        ways = [amounts_of(order) for order in flying]
+        unit = {leg.contract: float(leg.signed_ratio) for leg in ticket.legs}
+        everything = list(dict.fromkeys([*held, *unit, *(c for way in ways for c in way)]))
+        vectors = vectorise(everything, outlook.view, spx_vix_history=outlook.history)
+
+        def measure(amounts: dict[Contract, float]) -> NDArray[np.float64]:
+            return measures_of(vectors, {c.identity: q for c, q in amounts.items()}, limits.vega_measure)
+
+        margin = _float(money.maintenance_margin) if money else None
+        lot = smallest_hedge_lot(outlook.view.spx)
+        room = room_of(measure(held), limits, lot, [measure(way) for way in ways], margin)
+        quantity = ticket.claim.approval.quantity
+        after = {c: held.get(c, 0.0) + quantity * unit.get(c, 0.0) for c in everything}
+        exposures = [
+            exposure_from(vectors, [book.get(c, 0.0) for c in everything], limits.nlv, margin) for book in (held, after)
+        ]
+        also = [b.words for b in worsened(exposures[0], exposures[1], limits, lot) if b.kind in BESIDE_THE_ROOM]
+        return ticket_room(room, measure(unit), closes(held, unit, quantity, ways), also)
+
+
+def measures_of(vectors: ContractVectors, amounts: dict[str, float], vega_measure: str) -> NDArray[np.float64]:
+    """The measures of signed amounts (WIDTH,) in the order of models.quant.room; NaN is unknown."""
+    quantities = vectors.quantities(amounts)
+    rows = np.flatnonzero(quantities)
+    q, v = quantities[rows], vectors.take(rows)
+    vega = v.vega_weighted if vega_measure == "vega_weighted" else v.vega
+    return np.concatenate([[q @ v.spx_delta, q @ v.gamma, q @ vega, q @ v.theta], q @ v.stress])
+
+
+def closes(
+    held: dict[Contract, float], unit: dict[Contract, float], quantity: int, ways: Sequence[dict[Contract, float]]
+) -> bool:
+    """Whether every leg only reduces what is held and not already being closed."""
+    for contract, per_unit in unit.items():
+        have, wanted = held.get(contract, 0.0), per_unit * quantity
+        closing = sum(way.get(contract, 0.0) for way in ways if way.get(contract, 0.0) * have < 0)
+        left = have + closing
+        if left * wanted >= 0 or abs(wanted) > abs(left):
+            return False
+    return True
+
+
+def amounts_of(order: InFlight) -> dict[Contract, float]:
+    """Signed contracts an order may still bring."""
+    side = 1 if order.action == Action.BUY else -1
+    return {leg.contract: side * leg.signed_ratio * order.quantity for leg in legs_from_json(order.legs_json)}
+
+
+def contracts_of(flying: Sequence[InFlight]) -> list[Contract]:
+    return [leg.contract for order in flying for leg in legs_from_json(order.legs_json)]
+
+
+def all_open(contracts: Sequence[Contract], desk_now: datetime) -> bool | None:
+    """Whether every leg trades in its regular session; None when no calendar can tell."""
+    try:
+        return all(is_open(contract, desk_now, regular_only=True) for contract in contracts)
+    except CalendarError:
+        return None
+
+
+def what_if_fact(row: WhatIf | None) -> WhatIfFact | None:
+    if row is None:
+        return None
+    return WhatIfFact(
+        at=row.at,
+        init_margin_change=_float(row.init_margin_change),
+        maint_margin_change=_float(row.maint_margin_change),
+        equity_change=_float(row.equity_change),
+        failure=row.failure,
+    )
+
+
+def _value(switches: dict[str, Switch], name: str) -> str | None:
+    row = switches.get(name)
+    return row.value if row else None
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,67 @@
+"""One life of the bridge: what its parts share, from the lease it holds to the references it has sent."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from adapters.base import Broker, Notice, Notifier
+from bridge.database_manager import DatabaseManager
+from database.store import Store
+from models.control import ApiLog
+from models.settings import Settings, mask_account
+
+log = logging.getLogger("bridge")
+
+BROKER = "broker"
+
+
+def machine_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Life:
+    """Shared by crossing, reconciliation, valuation and requests; `now` is machine time."""
+
+    store: Store
+    broker: Broker
+    settings: Settings
+    manager: DatabaseManager
+    notifier: Notifier | None = None
+    now: Callable[[], datetime] = machine_now
+    first: bool = True
+    """No other life has ever held the lease: only then is the broker not asked for a reference before the send."""
+    accounts: tuple[str, ...] = ()
+    sent: set[str] = field(default_factory=set)
+    """References this life has written; every other one is of another life."""
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while connected and reconciled; cleared at any loss."""
+    revalue: asyncio.Event = field(default_factory=asyncio.Event)
+    """Asks the valuation for a pass at once."""
+
+    def desk_now(self) -> datetime:
+        return self.broker.clock.at(self.now())
+
+    async def alarm(self, cause: str, severity: str, title: str, body: str) -> None:
+        """Raise an alert, and send it out when the cause is new."""
+        if await self.store.control.raise_alert(cause, severity, title, body, "bridge", self.now()) and self.notifier:
+            answer = await self.notifier.send_alert(Notice(severity, title, body, cause))
+            if answer.failed:
+                log.info("notice %s not sent: %s", cause, answer.failure)
+
+    async def settle(self, cause: str) -> None:
+        await self.store.control.settle_alert(cause, self.now())
+
+    async def log_call(
+        self, call: str, outcome: str, code: int | None = None, text: str = "", milliseconds: float | None = None
+    ) -> None:
+        """One exchange with the broker, account ids masked."""
+        for account in self.accounts:
+            text = text.replace(account, mask_account(account))
+        row = ApiLog(
+            at=self.now(), counterparty=BROKER, call=call, outcome=outcome, code=code, text=text[:500],
+            milliseconds=milliseconds,
+        )  # fmt: skip
+        await self.store.control.log_call(row)
