@@ -24,18 +24,19 @@ def head(card: Card) -> str:
     """Title, chips and the legs."""
     p = card.proposal
     scores = p.scores or {}
-    chips = [look.chip(str(p.origin)), look.chip(fmt.countdown(p.expires_at - card.at), "accent")]
-    if scores.get("rank") is not None:
+    left = fmt.countdown(p.expires_at - card.at)
+    chips = [look.chip(str(p.origin)), look.chip(left if left == "expired" else f"{left} left", "accent")]
+    if scores.get("rank"):
         chips.insert(0, look.chip(f"rank {scores['rank']}"))
-    if p.efficiency_score is not None:
-        chips.append(look.chip(f"efficiency {p.efficiency_score:.3f}"))
     if p.regime:
         chips.append(look.chip(str(p.regime).replace("_", " ")))
+    score = "" if p.efficiency_score is None else f" · efficiency {fmt.number(p.efficiency_score, 3)}"
+    source = f" from snapshot {p.snapshot_id[:8]}" if p.snapshot_id else ""
     age = fmt.age(fmt.seconds_between(p.created_at, card.at))
     legs = "".join(f"<div>{escape(leg_words(leg, p.quantity))}{_leg_quote(leg)}</div>" for leg in card.legs)
     return (
         f'<div><span class="n-title">{escape(p.strategy_name)} ×{p.quantity}</span> &nbsp;{"".join(chips)}'
-        f'</div><div class="n-sub">#{p.id} · written {age} ago from snapshot {escape((p.snapshot_id or "n/a")[:8])}</div>'
+        f'</div><div class="n-sub">#{p.id} · written {age} ago{escape(source)}{score}</div>'
         f'<div class="n-legs">{legs}</div>'
     )
 

@@ -19,6 +19,8 @@ WHAT_IF_EVERY = 20.0
 SNOOZE = timedelta(minutes=15)
 REJECT_REASONS = ("price", "size", "timing", "do not like the risk", "prefer another", "other")
 RELEASE_WORD = "RELEASE"
+BRIDGE, BRIDGE_AGENT = "bridge", "ibkr_bridge"
+"""Requests go to the bridge by its room's name; it beats under its agent's."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Outcome:
 
     done: bool
     sentence: str
+    request: int | None = None
+    """The number of the request it became, when it is for somebody else to answer."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,9 @@ async def steer_agent(store: Store, agent: str, word: str, by: str, now: datetim
 
 async def run_now(store: Store, agent: str, by: str, now: datetime) -> Outcome:
     """Ask an agent for a pass at once."""
-    await store.control.ask(RequestKind.RUN_NOW, {}, by, now, now + timedelta(seconds=60), target=agent)
-    return Outcome(True, f"{agent} was asked to run now.")
+    target = BRIDGE if agent == BRIDGE_AGENT else agent
+    number = await store.control.ask(RequestKind.RUN_NOW, {}, by, now, now + timedelta(seconds=60), target=target)
+    return Outcome(True, f"{agent} was asked to run now.", number)
 
 
 async def keep_card_fresh(store: Store, proposal: ProposedTrade, by: str, now: datetime) -> int:
@@ -134,7 +139,7 @@ async def keep_card_fresh(store: Store, proposal: ProposedTrade, by: str, now: d
 async def ask_bridge(store: Store, kind: RequestKind, payload: dict[str, Any], by: str, now: datetime) -> Outcome:
     """Cancel, doctor and the like: a signed request with a minute to be taken."""
     number = await store.control.ask(kind, payload, by, now, now + timedelta(seconds=60))
-    return Outcome(True, f"Request {number} ({kind}) is with the bridge.")
+    return Outcome(True, f"Request {number} ({kind}) is with the bridge.", number)
 
 
 async def acknowledge(store: Store, alert_id: int, by: str, now: datetime) -> Outcome:

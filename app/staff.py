@@ -4,6 +4,7 @@ The child is started once per server, and only when nobody else's staff is alive
 ours, so that even a killed cockpit takes it along. What it says goes to `staff.log` in the desk's own folder.
 """
 
+import logging
 import subprocess
 import sys
 import threading
@@ -16,12 +17,15 @@ from typing import BinaryIO
 import streamlit as st
 
 from app.cockpit import ROOT, Cockpit, machine_now
+from database.errors import DatabaseError
 from models.control import Heartbeat, Lease
 from models.settings import Staff
 
 COMMAND = (sys.executable, "-m", "agents", "--while-stdin")
 ALIVE_WITHIN = 20.0
 """Seconds within which a staff's last word still proves it alive."""
+COURTESY = 3.0
+"""Seconds a staff that was started beside us (`make run` does) gets to show itself before we bring our own."""
 LEASES = ("bridge", "streams", "trade_proposer")
 
 
@@ -37,6 +41,8 @@ class StaffProcess:
 
     var_dir: Path
     command: Sequence[str] = COMMAND
+    considered: bool = False
+    """Whether a page has already asked for it; asking twice starts nothing."""
     _child: subprocess.Popen[bytes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -107,9 +113,21 @@ def ensure_staff(cockpit: Cockpit) -> None:
     if cockpit.settings.staff is not Staff.EMBEDDED:
         return
     staff = staff_of(cockpit)
-    if staff.running or staff.ended_with is not None or others_at_work(cockpit):
+    if staff.considered:
         return
-    staff.start()
+    staff.considered = True
+    waiting = threading.Timer(COURTESY, _start_if_nobody_works, (cockpit, staff))
+    waiting.daemon = True
+    waiting.start()
+
+
+def _start_if_nobody_works(cockpit: Cockpit, staff: StaffProcess) -> None:
+    try:
+        if not others_at_work(cockpit):
+            staff.start()
+    except DatabaseError as error:
+        staff.considered = False  # the next page that opens tries again
+        logging.getLogger("nimble.cockpit").warning("whether a staff is at work cannot be read: %s", error)
 
 
 def others_at_work(cockpit: Cockpit) -> bool:

@@ -201,11 +201,14 @@ class _Parts:
     async def _value(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self.life.revalue.clear()
-            if self.life.ready.is_set():
-                await self._value_once()
-            else:
-                await self.beat("failed", f"no session: {self.watchdog.last_words}")
-            await self.write_calls()
+            try:
+                if self.life.ready.is_set():
+                    await self._value_once()
+                else:
+                    await self.beat("failed", f"no session: {self.watchdog.last_words}")
+                await self.write_calls()
+            except DatabaseError as error:
+                log.warning("the memory did not answer: %s", error)
             await asyncio.sleep(VALUE_AT_LEAST_APART)
             await _either(self.life.revalue, stop, self.value_every)
 
@@ -223,8 +226,16 @@ class _Parts:
         """Keep the lease; a life that lost it ends at once."""
         while not stop.is_set():
             await _either(stop, stop, LEASE_SECONDS / 3)
-            holder, now = self.life.manager.holder, self.life.now()
-            if not stop.is_set() and not await self.life.store.control.take_lease(BRIDGE, holder, now, LEASE_SECONDS):
+            if stop.is_set():
+                return
+            try:
+                mine = await self.life.store.control.take_lease(
+                    BRIDGE, self.life.manager.holder, self.life.now(), LEASE_SECONDS
+                )
+            except DatabaseError as error:  # the fence reads the lease again before every send
+                log.warning("the lease could not be renewed: %s", error)
+                continue
+            if not mine:
                 raise LeaseHeld("the lease went to another bridge; this one ends")
 
 

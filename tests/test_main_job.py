@@ -203,9 +203,7 @@ class RealDesk:
 
     def store(self, question: Any) -> Any:
         async def ask() -> Any:
-            store = await open_store(
-                self.run.database_url, mode="DEMO", var_dir=self.run.folder, now=datetime.now(UTC)
-            )
+            store = await open_store(self.run.database_url, mode="DEMO", var_dir=self.run.folder, now=datetime.now(UTC))
             try:
                 return await question(store)
             finally:

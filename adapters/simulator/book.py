@@ -52,13 +52,13 @@ DEMO_CASH = 1_500_000.0
 _OPT, _STK, _FUT = SecType.OPTION, SecType.STOCK, SecType.FUTURE
 _C, _P = Right.CALL, Right.PUT
 DEMO_BOOK: tuple[BookLine, ...] = (
-    BookLine("SPX", _OPT, -3, "SPX", dte=150, right=_C, delta=0.45),
-    BookLine("SPX", _OPT, -2, "SPX", dte=150, right=_C, delta=0.38),
-    BookLine("SPX", _OPT, -3, "SPX", dte=150, right=_P, delta=0.45),
-    BookLine("SPX", _OPT, -3, "SPX", dte=150, right=_P, delta=0.38),
-    BookLine("SPX", _OPT, 2, "SPXW", dte=31, right=_C, delta=0.08),
-    BookLine("SPX", _OPT, 3, "SPXW", dte=31, right=_P, delta=0.10),
-    BookLine("SPX", _OPT, 4, "SPXW", dte=31, right=_P, delta=0.05),
+    BookLine("SPX", _OPT, -3, dte=150, right=_C, delta=0.45),
+    BookLine("SPX", _OPT, -2, dte=150, right=_C, delta=0.38),
+    BookLine("SPX", _OPT, -3, dte=150, right=_P, delta=0.45),
+    BookLine("SPX", _OPT, -3, dte=150, right=_P, delta=0.38),
+    BookLine("SPX", _OPT, 2, dte=31, right=_C, delta=0.08),
+    BookLine("SPX", _OPT, 3, dte=31, right=_P, delta=0.10),
+    BookLine("SPX", _OPT, 4, dte=31, right=_P, delta=0.05),
     BookLine("SPY", _OPT, -6, "SPY", dte=31, right=_P, delta=0.25),
     BookLine("SPY", _OPT, 6, "SPY", dte=31, right=_P, delta=0.15),
     BookLine("MES", _FUT, 4),

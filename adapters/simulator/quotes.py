@@ -40,7 +40,7 @@ def option_quotes(
     sizes = _sizes(columns, rows, now, factors.at)
     interest = open_interest(columns, rows, now)
     volume = np.floor(interest * TURNOVER * session_share * hash_unit(columns.con_ids[rows], 5))
-    closing = tick_ceil(before, ticks)
+    closing = np.maximum(tick_ceil(before, ticks), tick_size(before, ticks))
     return [
         VenueQuote(
             float(bid[i]), float(ask[i]), float(sizes[0][i]) if bid[i] > 0 else 0.0, float(sizes[1][i]),

@@ -7,10 +7,11 @@ import streamlit as st
 from app import decide, grids, look
 from app import format as fmt
 from app.cockpit import Cockpit, cockpit_or_stop, live, machine_now
+from app.decide import Outcome
 from app.pulse import Pulse
 from app.staff import others_at_work, staff_of
 from app.status import State, agent_state
-from models.control import Alert, Heartbeat
+from models.control import Alert, Heartbeat, RequestKind
 from models.settings import Staff
 
 TONES = {State.OK: "gain", State.LATE: "warn", State.DOWN: "over", State.NO_DATA: "quiet"}
@@ -28,6 +29,7 @@ def body() -> None:
     left, right = st.columns([5, 7], gap="medium")
     with left:
         _alerts(cockpit, pulse)
+        _asked(cockpit)
         _desk_facts(pulse)
     with right:
         _log(cockpit)
@@ -55,13 +57,7 @@ def _agent(cockpit: Cockpit, pulse: Pulse, beat: Heartbeat) -> None:
     switch = pulse.switches.get(f"agent:{beat.agent}")
     word = switch.value if switch else "go"
     said = fmt.age(fmt.seconds_between(beat.at, pulse.at))
-    due = (
-        ""
-        if beat.next_at is None
-        else f" · next in {fmt.countdown(beat.next_at - pulse.at)}"
-        if beat.next_at > pulse.at
-        else " · due now"
-    )
+    due = _due(beat, pulse)
     took = "" if beat.seconds is None else f" · took {fmt.age(beat.seconds)}"
     name, line, deeds = st.columns([2, 7, 4], gap="small", vertical_alignment="center")
     name.html(
@@ -83,6 +79,13 @@ def _agent(cockpit: Cockpit, pulse: Pulse, beat: Heartbeat) -> None:
         st.button("Run now", key=f"run-{beat.agent}", on_click=_run, args=(cockpit, beat.agent))
 
 
+def _due(beat: Heartbeat, pulse: Pulse) -> str:
+    if beat.next_at is None:
+        return ""
+    left = beat.next_at - pulse.at
+    return f" · next in {fmt.countdown(left)}" if left.total_seconds() >= 1 else " · due now"
+
+
 def _steer(cockpit: Cockpit, agent: str) -> None:
     word = st.session_state.get(f"steer-{agent}")
     if word is not None:
@@ -90,7 +93,7 @@ def _steer(cockpit: Cockpit, agent: str) -> None:
 
 
 def _run(cockpit: Cockpit, agent: str) -> None:
-    cockpit.act(lambda store: decide.run_now(store, agent, cockpit.trader, machine_now()), agent)
+    _remember(cockpit.act(lambda store: decide.run_now(store, agent, cockpit.trader, machine_now()), agent))
 
 
 def _alerts(cockpit: Cockpit, pulse: Pulse) -> None:
@@ -123,6 +126,37 @@ def _alert(alert: Alert) -> str:
 
 def _acknowledge(cockpit: Cockpit, alert_id: int) -> None:
     cockpit.act(lambda store: decide.acknowledge(store, alert_id, cockpit.trader, machine_now()), "alerts")
+
+
+def _asked(cockpit: Cockpit) -> None:
+    """What was asked from this page, and what came back."""
+    st.html(look.heading("Asked of the staff", "from this tab; every request has a deadline"))
+    st.button("Doctor", key="doctor", on_click=_doctor, args=(cockpit,), help="The bridge examines its own connection.")
+    numbers: list[int] = st.session_state.get("asked", [])
+    rows = []
+    for number in reversed(numbers[-6:]):
+        request = cockpit.ask(lambda store, number=number: store.control.request(number))
+        words = ", ".join(f"{key} {value}" for key, value in (request.result or {}).items())
+        late = request.status == "asked" and request.deadline < machine_now()
+        state = "nobody took it in time" if late else request.status
+        rows.append(
+            (f"{number} · {escape(request.kind)} → {escape(request.target)}", escape(state), escape(words[:400]))
+        )
+    if rows:
+        st.html(look.table(("Request", "State", "Answer"), rows, css="n-words"))
+
+
+def _doctor(cockpit: Cockpit) -> None:
+    _remember(
+        cockpit.act(
+            lambda store: decide.ask_bridge(store, RequestKind.DOCTOR, {}, cockpit.trader, machine_now()), "doctor"
+        )
+    )
+
+
+def _remember(outcome: Outcome) -> None:
+    if outcome.request is not None:
+        st.session_state["asked"] = [*st.session_state.get("asked", []), outcome.request]
 
 
 def _desk_facts(pulse: Pulse) -> None:
