@@ -6,7 +6,7 @@ Nobody may turn failed into empty.
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -332,6 +332,9 @@ class MarketData(Protocol):
     async def qualify(self, contracts: Sequence[Contract]) -> Answer[dict[Contract, int]]: ...
 
     async def chain(self, symbol: str) -> Answer[tuple[ChainListing, ...]]: ...
+
+    async def listed(self, symbol: str, trading_class: str, expiry: date) -> Answer[tuple[Contract, ...]]:
+        """Every option of one expiry that exists; a chain's strikes are only the union over its expirations."""
 
     async def futures(self, symbol: str) -> Answer[tuple[Contract, ...]]:
         """Listed futures of a root, nearest first."""

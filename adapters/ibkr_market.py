@@ -6,7 +6,7 @@ Live data is asked for; where the broker says that it is not subscribed, delayed
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import ib_async
@@ -17,8 +17,8 @@ from adapters.base import Answer, ChainListing, NotConnected, PriceBar, SessionS
 from adapters.ibkr_adapter import CLOCK_EVERY, Road
 from adapters.ibkr_socket import ClockFit, Link, Qualifier, from_ib, number, route, to_ib
 from models.clock import DeskClock
-from models.quant.option import Contract, SecType
-from models.quant.product import PRODUCTS
+from models.quant.option import Contract, Right, SecType
+from models.quant.product import PRODUCTS, Settlement
 from models.quant.structure import QuoteSource
 
 NO_LINES_LEFT = 101
@@ -132,6 +132,15 @@ class IbkrMarketData:
             return Answer.fail(answer.failure)
         return Answer.of(_listings(symbol, answer.data or []))
 
+    async def listed(self, symbol: str, trading_class: str, expiry: date) -> Answer[tuple[Contract, ...]]:
+        any_of = to_ib(Contract(symbol, SecType.OPTION, trading_class, 100.0, expiry, 1.0, Right.CALL))
+        any_of.strike, any_of.right = 0.0, ""
+        answer = await self._link.lookup(any_of, max(self._road.query_deadline, 20.0))
+        if answer.failure is not None:
+            return Answer.fail(f"{trading_class} {expiry}: {answer.failure}")
+        found = [from_ib(details.contract) for details in answer.data or [] if details.contract is not None]
+        return Answer.of(tuple(contract for contract in found if contract.expiry == expiry))
+
     async def _underlying(self, symbol: str) -> Answer[Contract]:
         """What options on a symbol are written on: the index, the nearest future, or the share."""
         if (symbol, SecType.INDEX) in PRODUCTS:
@@ -207,7 +216,7 @@ class IbkrMarketData:
                 changed.append(tick_of(contract, raw.conId, ticker, clock.at(arrived)))
         return changed
 
-    async def snapshot(self, contracts: Sequence[Contract], timeout: float = 11.0) -> Answer[tuple[Tick, ...]]:  # noqa: ASYNC109
+    async def snapshot(self, contracts: Sequence[Contract], patience: float = 11.0) -> Answer[tuple[Tick, ...]]:
         ids = await self.qualify(contracts)
         if ids.failure is not None:
             return Answer.fail(ids.failure)
@@ -217,7 +226,7 @@ class IbkrMarketData:
             raw = to_ib(contract, known[contract])
             raw.comboLegsDescrip = "snapshot"  # another hash than the streamed line's, so the two share no ticker
             try:
-                (ticker,) = await asyncio.wait_for(self._link.ib.reqTickersAsync(raw), timeout)
+                (ticker,) = await asyncio.wait_for(self._link.ib.reqTickersAsync(raw), patience)
             except (TimeoutError, ConnectionError, ib_async.wrapper.RequestError):
                 return None
             return tick_of(contract, raw.conId, ticker, self.clock.at(datetime.now(UTC)))
@@ -294,11 +303,22 @@ def _listings(symbol: str, chains: Sequence[OptionChain]) -> tuple[ChainListing,
             trading_class=chain.tradingClass,
             exchange=chain.exchange,
             multiplier=number(chain.multiplier) or 100.0,
-            expirations=tuple(sorted(f"{e[:4]}-{e[4:6]}-{e[6:8]}" for e in chain.expirations)),
+            expirations=tuple(sorted(_settles(chain.tradingClass, e).isoformat() for e in chain.expirations)),
             strikes=tuple(sorted(chain.strikes)),
         )
         for chain in best.values()
     )
+
+
+THURSDAY = 3
+
+
+def _settles(trading_class: str, listed: str) -> date:
+    """The settlement date of a listed expiration: IBKR lists AM options under their last trading day, the eve."""
+    day = datetime.strptime(listed, "%Y%m%d").replace(tzinfo=UTC).date()
+    product = PRODUCTS.get((trading_class, SecType.OPTION))
+    eve = product is not None and product.settlement is Settlement.AM and day.weekday() == THURSDAY
+    return day + timedelta(days=1) if eve else day
 
 
 def _bar(raw: ib_async.BarData) -> PriceBar | None:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 
 from agents.desk import Desk, open_desk, settings_from_environment
-from agents.runner import FAILED, STANDBY, Rota, hire, run_pass
+from agents.runner import FAILED, STANDBY, WAITING, Rota, hire, run_pass
 from agents.schedule import duties, duty_of
 from models.settings import Settings, SettingsError
 
@@ -110,4 +110,4 @@ async def one_pass(name: str, desk: Desk) -> int:
     if agent.keeps_lease:
         await desk.store.control.release_lease(agent.lease, desk.holder)
     sys.stdout.write(f"{name}: {beat.state}: {beat.sentence}\n")
-    return 1 if beat.state in (FAILED, STANDBY) else 0
+    return 1 if beat.state in (WAITING, FAILED, STANDBY) else 0

@@ -11,23 +11,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from adapters.base import NotConnected, Tick
+from adapters.base import Tick
 from agents.desk import Desk
 from agents.feed import Feed
 from agents.holdings import held_contracts
+from agents.listings import Listings
 from agents.market_watch import price_of
 from agents.runner import Report
 from agents.subscriptions import (
     HELD,
     PROPOSAL,
     SAMPLE,
-    Listing,
     SampledExpiry,
+    expiries_between,
     sample_contracts,
     sample_expiries,
 )
 from bridge.outlook import Observatory
-from models.market import ChainRow, GreekSnapshot, Quote, SurfaceRow
+from models.market import GreekSnapshot, Quote, SurfaceRow
 from models.quant.option import Contract, SecType
 from models.quant.product import is_spx_family, settlement_minute, years_to
 from models.quant.structure import contract_from_json, contract_to_json
@@ -40,7 +41,6 @@ TURN_SECONDS = 2.0  # the longest one turn of the sample may wait for its quotes
 BATCH_SECONDS = 0.5  # quotes reach the store in batches of this length
 ENOUGH = 0.85  # of a turn's lines quoted: no need to wait for the rest
 PER_TURN = 2  # expiries per turn: two times seventeen lines fit the sample's thirty-five
-RELIST_AFTER = timedelta(minutes=30)
 SMILE_LIFE = timedelta(minutes=3)  # machine time: an older smile is no part of the surface any more
 CONFIRM_AFTER = timedelta(seconds=2)  # an unchanged quote of a live line is confirmed this often
 SNAPSHOT_EVERY = timedelta(minutes=1)
@@ -61,8 +61,7 @@ class Smile:
 class Streams:
     """What the streamer remembers between its turns."""
 
-    listings: tuple[Listing, ...] = ()
-    listed_at: datetime | None = None
+    listings: Listings = field(default_factory=lambda: Listings(SAMPLED))
     plan: tuple[tuple[str, date], ...] = ()
     place: int = 0
     smiles: dict[tuple[str, date], Smile] = field(default_factory=dict)
@@ -80,9 +79,10 @@ async def work(desk: Desk) -> Report:
     started = asyncio.get_running_loop().time()
     await desk.store.control.set_clock(feed.data.clock)
     held = await held_contracts(desk.store)
-    await _relist(desk, feed, streams)
+    if await streams.listings.refresh(desk, feed.data):
+        streams.plan = ()
     spot = await _spot(feed)
-    sample = _next_sample(streams, feed, spot, held) if spot is not None else ()
+    sample = await _next_sample(desk, feed, streams, spot, held) if spot is not None else ()
     await feed.want(HELD, (INDEX, *_with_underlyings(held)))
     await feed.want(PROPOSAL, await _wished(desk))
     await feed.want(SAMPLE, [c for expiry in sample for c in expiry.contracts])
@@ -107,32 +107,6 @@ def _report(streams: Streams, lines: int, held: int, fitted: int, seconds: float
 
 
 # ── what to stream ───────────────────────────────────────────────────────────────────────────────────────────────
-async def _relist(desk: Desk, feed: Feed, streams: Streams) -> None:
-    """Read the chain again when it is old; the listing changes once a day at most."""
-    machine = desk.machine_now()
-    if streams.listed_at and machine - streams.listed_at < RELIST_AFTER:
-        return
-    answer = await feed.data.chain(SAMPLED)
-    if answer.failed:
-        raise NotConnected(f"the broker did not give the {SAMPLED} chain: {answer.failure}")
-    if not answer.data:
-        raise NotConnected(f"the broker lists no {SAMPLED} options; check the market data permissions")
-    at = feed.data.clock.at(machine)
-    rows = [
-        ChainRow(
-            symbol=c.symbol, trading_class=c.trading_class, exchange=c.exchange, multiplier=c.multiplier,
-            expirations=list(c.expirations), strikes=list(c.strikes), at=at,
-        )
-        for c in answer.data
-    ]  # fmt: skip
-    await desk.store.market.write_chains(rows)
-    streams.listings = tuple(
-        Listing(c.symbol, c.trading_class, c.multiplier, tuple(map(date.fromisoformat, c.expirations)), c.strikes)
-        for c in answer.data
-    )
-    streams.listed_at, streams.plan = machine, ()
-
-
 async def _spot(feed: Feed) -> float | None:
     """The index level; market watch subscribes it, but the streamer must not depend on that having happened."""
     feed.pump()
@@ -143,19 +117,23 @@ async def _spot(feed: Feed) -> float | None:
     return price_of(answer.data[0]) if answer.data else None
 
 
-def _next_sample(streams: Streams, feed: Feed, spot: float, held: Sequence[Contract]) -> tuple[SampledExpiry, ...]:
+async def _next_sample(
+    desk: Desk, feed: Feed, streams: Streams, spot: float, held: Sequence[Contract]
+) -> tuple[SampledExpiry, ...]:
     """The expiries of this turn; after the last comes a new plan, for time and book have moved."""
-    now = feed.data.clock.at(feed.machine_now())
+    now, listings = feed.data.clock.at(desk.machine_now()), streams.listings
+    known = tuple(listings.classes.values())
     if streams.place >= len(streams.plan):
         ours = {(c.trading_class, c.expiry) for c in held if c.symbol == SAMPLED and c.is_option and c.expiry}
-        streams.plan, streams.place = sample_expiries(streams.listings, now, ours), 0
+        streams.plan, streams.place = sample_expiries(known, now, ours), 0
     points = streams.plan[streams.place : streams.place + PER_TURN]
     streams.place += PER_TURN
-    by_class = {listing.trading_class: listing for listing in streams.listings}
+    between = listings.unknown(expiries_between(known, now))  # the window's other expiries, one more each turn
+    await listings.learn(desk, feed.data, (*points, *([between] if between else [])))
     unlisted = frozenset(feed.unlisted)
     return tuple(
-        SampledExpiry(cls, day, sample_contracts(by_class[cls], day, spot, _vol(streams, cls, day), now, unlisted))
-        for cls, day in points
+        SampledExpiry(*p, sample_contracts(listings.at(p), p[1], spot, _vol(streams, *p), now, unlisted))
+        for p in points
     )
 
 

@@ -36,12 +36,20 @@ def proposal_row(
         delta_reduction=candidate.delta_reduction,
         vega_reduction=candidate.vega_reduction,
         origin=origin,
-        justification=candidate.words,
+        justification=f"{candidate.words} {_what_is_left(candidate)}",
         breach_set_id=set_id,
         scores=candidate.scores(),
         created_at=created,
         expires_at=expires,
     )
+
+
+def _what_is_left(candidate: Candidate) -> str:
+    """Whether every breached cap is cured, and else which stay."""
+    if candidate.full:
+        return "Every limit is met then."
+    names = " and ".join(name.replace("_", " ") for name in candidate.remaining)
+    return f"Still over its limit then: {names}." if names else ""
 
 
 def exact(value: float | None) -> Decimal | None:

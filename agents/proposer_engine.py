@@ -29,7 +29,7 @@ from models.settings import Settings
 if TYPE_CHECKING:
     from database.store import Store
 
-DOZEN = 12  # structures whose legs are quoted for real before three are proposed
+KEPT = 30  # structures whose legs may be quoted for real before three are proposed
 REACH = (0.6, 1.25)  # strikes of the chain as shares of spot; beyond them nothing is worth its market's width
 
 
@@ -120,7 +120,7 @@ class CandidateGenerator:
         self._store = store
 
     async def options(self, hedges: HedgeRules, spot: float | None, desk_now: datetime) -> tuple[Contract, ...]:
-        """Options that may open a hedge; strikes are a union over expiries, so some pairs may prove unlisted."""
+        """Options that may open a hedge: those of the window that are known to be listed."""
         rows = [row for row in await self._store.market.chains("SPX") if is_benchmark(row, hedges)]
         if spot is None:
             return ()
@@ -140,14 +140,17 @@ def is_benchmark(row: ChainRow, hedges: HedgeRules) -> bool:
 
 
 def listed(row: ChainRow, hedges: HedgeRules, spot: float, desk_now: datetime) -> Iterable[Contract]:
-    """One class's options in the window, both rights, at every listed strike within reach of the spot."""
-    days = [date.fromisoformat(day) for day in row.expirations]
-    window = [day for day in days if hedges.dte_min <= dte(day, desk_now) <= hedges.dte_max]
-    strikes = [k for k in row.strikes if REACH[0] * spot <= k <= REACH[1] * spot]
-    for day in window:
-        for strike in strikes:
-            for right in Right:
-                yield Contract(row.symbol, SecType.OPTION, row.trading_class, row.multiplier, day, strike, right)
+    """One class's options in the window that exist and lie within reach of the spot."""
+    for name, rights in row.listed.items():
+        day = date.fromisoformat(name)
+        if not hedges.dte_min <= dte(day, desk_now) <= hedges.dte_max:
+            continue
+        for right, strikes in rights.items():
+            for strike in strikes:
+                if REACH[0] * spot <= strike <= REACH[1] * spot:
+                    yield Contract(
+                        row.symbol, SecType.OPTION, row.trading_class, row.multiplier, day, strike, Right(right)
+                    )
 
 
 class ProposerEngine:
@@ -158,9 +161,9 @@ class ProposerEngine:
         self.detector = BreachDetector(outlook, account)
 
     def propose(self, tradable: Sequence[Contract]) -> Proposals:
-        """The best dozen of the whole chain priced on the surface. Value at risk waits for the requote."""
+        """The best of the whole chain priced on the surface. Value at risk waits for the requote."""
         contracts = tuple(dict.fromkeys((*self.account.contracts, *tradable)))
-        return propose(self.scene(vectorise(contracts, self.outlook.view)), keep=DOZEN)
+        return propose(self.scene(vectorise(contracts, self.outlook.view)), keep=KEPT)
 
     def rescene(self, legs: Iterable[Contract], outlook: Outlook, quotes: Mapping[str, Quote]) -> Scene:
         """The scene of only the book and these legs, on real quotes, with everything a limit may look at."""

@@ -21,7 +21,13 @@ from models.control import Heartbeat
 log = logging.getLogger("nimble.agents")
 
 GO = "go"  # the switch an agent runs on; pause and stop hold it, anything unreadable stops it
-OK, FAILED, PAUSED, STOPPED, STANDBY = "ok", "failed", "paused", "stopped", "standby"
+OK, WAITING, FAILED, PAUSED, STOPPED, STANDBY = "ok", "waiting", "failed", "paused", "stopped", "standby"
+
+
+class NotYet(Exception):
+    """What the pass needs is not known yet. No failure: the heartbeat says what it waits for, the schedule goes on."""
+
+
 LEASE_GRACE = 10.0  # seconds a lease outlives its pass's deadline, so that a slow commit does not lose it
 RETRY_AFTER = 5.0  # seconds until an agent without an interval tries again after a failed pass
 BREATH = timedelta(milliseconds=50)
@@ -94,6 +100,8 @@ async def _timed(agent: Agent, desk: Desk) -> tuple[str, Report]:
             return OK, await agent.pass_(desk)
     except TimeoutError:
         return FAILED, Report(f"the pass did not finish within {agent.deadline:g} s and was ended")
+    except NotYet as wait:
+        return WAITING, Report(f"waiting: {wait}"[:500])
     except Exception as error:  # whatever ends a pass becomes its heartbeat; the schedule goes on
         log.warning("%s failed: %s", agent.name, error, exc_info=log.isEnabledFor(logging.DEBUG))
         return FAILED, Report(f"{type(error).__name__}: {error}"[:500])

@@ -106,6 +106,15 @@ def sample_expiries(
     return tuple((cls, expiry) for _, cls, expiry in _outermost_first(points))
 
 
+def expiries_between(
+    listings: Sequence[Listing], now: datetime, window: tuple[int, int] = (30, 60)
+) -> tuple[tuple[str, date], ...]:
+    """Every (class, expiry) of the window, nearest first."""
+    return tuple(
+        (cls, expiry) for _, cls, expiry in sorted(_alive(listings, now)) if window[0] <= dte(expiry, now) <= window[1]
+    )
+
+
 def _alive(listings: Sequence[Listing], now: datetime) -> Iterable[tuple[datetime, str, date]]:
     for listing in listings:
         product = PRODUCTS.get((listing.trading_class, SecType.OPTION))

@@ -23,22 +23,25 @@ from agents.margin_previews import margins_under, previewed
 from agents.mock_check import check_mock
 from agents.notices import Outcome, far_over, tell
 from agents.proposer_engine import Account, CandidateGenerator, ProposerEngine, RiskRegimeLoader
-from agents.runner import Report
+from agents.runner import NotYet, Report
 from bridge.outlook import Outlook
+from models.market import Quote
 from models.proposed_trade import Check, Origin
 from models.quant.breach import Breach
+from models.quant.option import Contract
 from models.quant.portfolio import Exposure
-from models.quant.proposing import Candidate, Proposals, Refusals
+from models.quant.proposing import Candidate, Proposals, Refusals, top_three
 
 NAME = "trade_proposer"
 ACCOUNT_LIFE = timedelta(seconds=60)  # machine time; older money is not known money
 PROPOSAL_LIFE = timedelta(minutes=15)
 MOST_LOOKS = 3  # a book that changes under the look (a fill, an approval) is looked at again
 READY_SINCE = timedelta(minutes=2)
+AT_ONCE, MOST_ROUNDS, WANTED = 12, 3, 3  # hedges quoted for real together, how often, and how many are proposed
 JUDGED_BY = ("spx_delta", "gamma", "vega_weighted", "stress_worst")  # without these no after-trade truth can be told
 
 
-class CheckIncomplete(Exception):
+class CheckIncomplete(NotYet):
     """Something a check needs is unknown. Nothing is superseded; the heartbeat says what, and its arrival wakes us."""
 
 
@@ -201,23 +204,28 @@ def known_exposure(engine: ProposerEngine) -> Exposure:
 
 
 async def settle_on(desk: Desk, engine: ProposerEngine, loader: RiskRegimeLoader, found: Proposals) -> Hedges:
-    """The dozen on real quotes, then with the broker's margin, then the best three that differ."""
-    candidates = within_lines(found.ranked)
-    if not candidates:
-        return Hedges((), {})
-    legs = legs_of(candidates)
-    quotes = await fresh_quotes(desk, legs, f"{NAME}:{engine.account.account_id}")
-    now = await desk.now()
-    outlook = await loader.load(engine.account, legs, now, desk.machine_now())
-    scene = engine.rescene(legs, outlook, quotes)
-    judged = await asyncio.to_thread(engine.judge, scene, candidates, quotes, now)
-    quoted = [with_quotes(candidate, quotes) for candidate in judged.candidates]
-    chosen, refused = await previewed(desk, engine.account.account_id, quoted, scene)
-    reasons: Refused = {}
-    if judged.refused:
-        reasons["not on the legs' real quotes"] = [f"{name}: {why}" for name, why in judged.refused.items()]
-    if refused:
-        reasons["not with the broker's margin"] = [f"{name}: {why}" for name, why in refused]
+    """As many at a time as there are lines, on real quotes, until three that differ stand; then the broker's margin."""
+    waiting, kept, legs = list(found.ranked), list[Candidate](), dict[Contract, None]()
+    quotes, scene, reasons = dict[str, Quote](), None, Refused()
+    for _ in range(MOST_ROUNDS):
+        batch = within_lines(waiting[:AT_ONCE])
+        if not batch or (scene is not None and len(top_three(kept, scene)) == WANTED):
+            break
+        waiting = [candidate for candidate in waiting if candidate not in batch]
+        legs |= dict.fromkeys(legs_of(batch))
+        quotes |= await fresh_quotes(desk, legs_of(batch), f"{NAME}:{engine.account.account_id}")
+        now = await desk.now()
+        outlook = await loader.load(engine.account, legs, now, desk.machine_now())
+        scene = engine.rescene(legs, outlook, quotes)
+        judged = await asyncio.to_thread(engine.judge, scene, batch, quotes, now)
+        kept += [with_quotes(candidate, quotes) for candidate in judged.candidates]
+        for name, why in judged.refused.items():
+            reasons.setdefault("not on the legs' real quotes", []).append(f"{name}: {why}")
+    if scene is None:
+        return Hedges((), reasons)
+    chosen, refused = await previewed(desk, engine.account.account_id, kept, scene)
+    for name, why in refused:
+        reasons.setdefault("not with the broker's margin", []).append(f"{name}: {why}")
     return Hedges(chosen, reasons)
 
 

@@ -208,8 +208,13 @@ def _quote_fact(leg: Leg, quote: Quote | None) -> QuoteFact:
 
 
 def _what_if_fact(row: WhatIf) -> WhatIfFact:
-    changes = (row.init_margin_change, row.maint_margin_change, row.equity_change)
-    return WhatIfFact(row.at, *(fmt.known(change) for change in changes), failure=row.failure)
+    return WhatIfFact(
+        at=row.at,
+        init_margin_change=fmt.known(row.init_margin_change),
+        maint_margin_change=fmt.known(row.maint_margin_change),
+        equity_change=fmt.known(row.equity_change),
+        failure=row.failure,
+    )
 
 
 def _words(verdict: Verdict, card: Card) -> str:

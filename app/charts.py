@@ -6,7 +6,7 @@ from datetime import datetime
 import plotly.graph_objects as go
 
 from app import format as fmt
-from app.look import ACCENT, GAIN, LINE, LOSS, MUTED, PANEL, QUIET, TEXT, WARNING
+from app.look import ACCENT, GROUND, LINE, MUTED, PANEL, QUIET, TEXT, WARNING
 from models.quant.product import NEW_YORK
 
 CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
@@ -58,12 +58,12 @@ def payoff(
         figure.add_vrect(x0=spot - sigma, x1=spot + sigma, fillcolor=ACCENT, opacity=0.07, line_width=0, layer="below")
         figure.add_annotation(
             x=spot + sigma,
-            y=1,
+            y=0,
             yref="paper",
-            text="1σ",
+            text="1σ ",
             showarrow=False,
             xanchor="right",
-            yanchor="top",
+            yanchor="bottom",
             font={"size": 10, "color": MUTED},
         )
     lines = (("at expiry", expiry, 1.25, MUTED), ("today", now, 2.5, ACCENT))
@@ -108,8 +108,9 @@ def payoff(
             showarrow=True,
             arrowhead=0,
             ax=0,
-            ay=-18,
+            ay=-24,
             arrowcolor=MUTED,
+            bgcolor=GROUND,
             font={"size": 10, "color": MUTED, "family": MONO},
         )
     return figure
@@ -178,22 +179,3 @@ def _is_near(edge: float, values: Sequence[float]) -> bool:
 def _value_at(moment: datetime, moments: Sequence[datetime], values: Sequence[float]) -> float:
     earlier = [value for at, value in zip(moments, values, strict=True) if at <= moment]
     return earlier[-1] if earlier else values[0]
-
-
-def bars_by_name(names: Sequence[str], values: Sequence[float | None]) -> go.Figure:
-    """Signed amounts side by side, largest first as given; unknown ones are left out by the caller's words."""
-    figure = _frame(max(90, 26 * len(names) + 20))
-    figure.add_bar(
-        x=[value or 0 for value in values],
-        y=list(names),
-        orientation="h",
-        width=0.55,
-        marker={"color": [GAIN if (value or 0) >= 0 else LOSS for value in values]},
-        text=[fmt.money(value, sign=True) for value in values],
-        textposition="auto",
-        textfont={"family": MONO, "size": 11},
-        hoverinfo="skip",
-    )
-    figure.update_yaxes(autorange="reversed", tickfont={"family": "Inter, sans-serif", "size": 12, "color": TEXT})
-    figure.update_xaxes(visible=False, zeroline=True, zerolinecolor=QUIET)
-    return figure

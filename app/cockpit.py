@@ -136,12 +136,12 @@ class Cockpit:
         return self.ask(lambda store: read_history(store, machine_now(), known))
 
     def act(self, deed: Callable[[Store], Awaitable[Outcome]], about: str = "") -> Outcome:
-        """A button's callback: do the deed, keep its sentence for the page (under `about`) and for a toast."""
+        """A button's callback: do the deed, keep its sentence for the strip and for the page (under `about`)."""
         try:
             outcome = self.tell(deed)
         except DatabaseError as error:
             outcome = Outcome(False, f"Nothing was done: {error}. {remedy_of(error)}")
-        st.session_state["said"] = outcome
+        st.session_state["said"], st.session_state["said-at"] = outcome, machine_now()
         st.session_state[f"said:{about}"] = outcome
         return outcome
 
@@ -218,11 +218,24 @@ def _log_trouble(where: str, error: Exception) -> None:
     logging.getLogger("nimble.cockpit").error("%s could not be drawn", where, exc_info=error)
 
 
+def want_page(path: str) -> None:
+    """A button's callback: go to that page. Kept until it is done, because any tick may end the run of a click early."""
+    st.session_state["wanted-page"] = path
+
+
+def go_where_wanted() -> None:
+    """The first line of every fragment."""
+    path = st.session_state.pop("wanted-page", None)
+    if path is not None:
+        st.switch_page(path)
+
+
 def live(body: Callable[[], None], where: str, every: float = PAGE_EVERY) -> None:
     """Draw a page's body inside the boundary and again every few seconds."""
 
     @st.fragment(run_every=every, key=f"page-{where}")
     def page() -> None:
+        go_where_wanted()
         with boundary(where):
             body()
 

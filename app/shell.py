@@ -5,6 +5,7 @@ One fragment redraws it every few seconds. It is the one place that asks which m
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -12,7 +13,7 @@ import streamlit as st
 
 from app import decide, look
 from app import format as fmt
-from app.cockpit import SHELL_EVERY, Cockpit, boundary, machine_now, remedy_of
+from app.cockpit import SHELL_EVERY, Cockpit, boundary, go_where_wanted, machine_now, remedy_of, want_page
 from app.decide import Outcome
 from app.measures import Kpi, kpis, oldest
 from app.pulse import History, Pulse
@@ -39,6 +40,7 @@ def shell(cockpit: Cockpit, places: Sequence[Place], here: str) -> None:
 
     @st.fragment(run_every=SHELL_EVERY, key="shell")
     def tick() -> None:
+        go_where_wanted()
         with st.container(key="shell"), boundary("The shell"):
             _draw(cockpit, places, here)
 
@@ -66,7 +68,6 @@ def _draw(cockpit: Cockpit, places: Sequence[Place], here: str) -> None:
         st.space("small")
         _switches(cockpit, pulse)
     st.html(six_numbers(kpis(pulse), _history_or_none(cockpit)))
-    _say()
 
 
 def _history_or_none(cockpit: Cockpit) -> History:
@@ -74,13 +75,6 @@ def _history_or_none(cockpit: Cockpit) -> History:
         return cockpit.history()
     except DatabaseError:
         return History({})
-
-
-def _say() -> None:
-    """Mirror the last deed's sentence once; the page itself keeps showing it where it belongs."""
-    said: Outcome | None = st.session_state.pop("said", None)
-    if said is not None:
-        st.toast(said.sentence, icon="✅" if said.done else "⚠️")
 
 
 # ── the strip ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -117,14 +111,27 @@ def _strip(settings: Settings, pulse: Pulse | None) -> str:
     heard = ""
     if pulse is not None and pulse.halted:
         heard = f"<b>{escape(acknowledgement(pulse.switches.get(SwitchName.HALT), pulse.at))}</b>"
+    said = _said(pulse)
     clock = session_words(pulse.desk_at) if pulse else "desk time unknown"
     return (
         f'<div class="n-strip n-strip-{word.lower()}"><span class="n-mode">{escape(word)}</span>{halted}'
         f'<span class="n-acct">{escape(mask_account(account) if account else "no account yet")}</span>'
-        f"<span>Orders reach broker: <b>{escape(orders_reach(settings, pulse))}</b></span>{heard}"
+        f"<span>Orders reach broker: <b>{escape(orders_reach(settings, pulse))}</b></span>{heard}{said}"
         f'<span class="n-right">{_badges(pulse) if pulse else ""}'
         f'<span class="n-clock">{escape(clock)}</span></span></div>'
     )
+
+
+SAID_FOR = 8.0
+"""Seconds the last deed's sentence stands in the strip; never a toast, which would lie over HALT."""
+
+
+def _said(pulse: Pulse | None) -> str:
+    said: Outcome | None = st.session_state.get("said")
+    at: datetime | None = st.session_state.get("said-at")
+    if said is None or at is None or pulse is None or pulse.halted or (pulse.at - at).total_seconds() > SAID_FOR:
+        return ""
+    return f'<span class="n-echo {"n-gain" if said.done else "n-loss"}">{escape(said.sentence)}</span>'
 
 
 # ── pages, badges, switches ──────────────────────────────────────────────────────────────────────────────────────
@@ -137,8 +144,7 @@ def _navigate(places: Sequence[Place], here: str, counts: dict[str, int]) -> Non
         count = counts.get(place.title, 0)
         label = f"{place.title} ({count})" if count else place.title
         kind = "secondary" if place.title == here else "tertiary"
-        if st.button(label, key=f"go-{place.title}", type=kind, shortcut=place.key) and place.title != here:
-            st.switch_page(place.page)
+        st.button(label, key=f"go-{place.title}", type=kind, shortcut=place.key, on_click=want_page, args=(place.path,))
 
 
 def _lights(shown: Sequence[Light]) -> str:

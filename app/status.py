@@ -8,7 +8,7 @@ from enum import StrEnum
 from app import format as fmt
 from app.measures import BY_KIND, value_text
 from app.pulse import Pulse
-from models.calendar import CalendarError, is_open, minutes_to_close, next_session, span_at
+from models.calendar import CalendarError, minutes_to_close, next_session, span_at
 from models.control import Heartbeat, Switch
 from models.quant.product import NEW_YORK, Hours
 
@@ -109,10 +109,6 @@ def session_words(desk_at: datetime) -> str:
         return f"{clock} · {span.kind} · {fmt.span(left)} to close"
     except CalendarError:
         return f"{clock} · session unknown"
-
-
-def regular_hours(desk_at: datetime) -> bool:
-    return is_open(Hours.CBOE_INDEX, desk_at, regular_only=True)
 
 
 @dataclass(frozen=True)

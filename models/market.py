@@ -55,7 +55,7 @@ class GreekSnapshot(SQLModel, table=True):
 
 
 class ChainRow(SQLModel, table=True):
-    """What is listed on an underlying in one class; strikes are the union over expirations."""
+    """What is listed on an underlying in one class; `strikes` are the union over `expirations`."""
 
     __tablename__ = "chains"
     __table_args__ = (UniqueConstraint("symbol", "trading_class"),)
@@ -67,6 +67,8 @@ class ChainRow(SQLModel, table=True):
     multiplier: float
     expirations: list[str] = Field(sa_type=json_type())
     strikes: list[float] = Field(sa_type=json_type())
+    listed: dict[str, dict[str, list[float]]] = Field(default_factory=dict, sa_type=json_type())
+    """What really exists, where it is known: expiration → C or P → strikes."""
     at: datetime = Field(sa_type=UtcDateTime)
 
 

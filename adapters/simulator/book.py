@@ -61,7 +61,7 @@ DEMO_BOOK: tuple[BookLine, ...] = (
     BookLine("SPX", _OPT, 4, dte=31, right=_P, delta=0.05),
     BookLine("SPY", _OPT, -6, "SPY", dte=31, right=_P, delta=0.25),
     BookLine("SPY", _OPT, 6, "SPY", dte=31, right=_P, delta=0.15),
-    BookLine("MES", _FUT, 4),
+    BookLine("MES", _FUT, 6),
     BookLine("SPY", _STK, 150),
     BookLine("AAPL", _STK, 300),
     BookLine("MSFT", _STK, 100),

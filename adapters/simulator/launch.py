@@ -24,7 +24,7 @@ from models.settings import Settings
 HOST = "127.0.0.1"
 START_SECONDS = 90.0  # a venue on a whole recorded chain opens in a few; a busy machine may take longer
 ANSWER_SECONDS = 5.0
-LINGER_SECONDS = 900.0  # a venue nobody uses any more ends itself; its state file remembers
+LINGER_SECONDS = 60.0  # a venue nobody uses any more ends itself; its state file remembers
 DEFAULT_SPEED = 1.0
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -129,7 +129,7 @@ def _refuse_different(note: Mapping[str, Any], settings: Settings) -> None:
 
 def command(settings: Settings, var_dir: Path) -> list[str]:
     """The venue's command line. A recorded chain stands still unless VENUE_SPEED says something else than 1."""
-    name = "venue-state.json" if not settings.venue_chain else f"venue-state-{_stem(settings.venue_chain)}.json"
+    name = "venue.state.json" if not settings.venue_chain else f"venue.{_stem(settings.venue_chain)}.state.json"
     line = [sys.executable, "-m", "adapters.simulator", "--port", str(settings.ib_port)]
     line += ["--state", str(var_dir / name), "--seed", str(settings.venue_seed), "--linger", f"{LINGER_SECONDS:g}"]
     if settings.venue_chain:

@@ -201,20 +201,23 @@ class Recording:
         columns.unknown_iv[rows] = [record is None or record.iv is None for record in (self._record[r] for r in rows)]
 
     def _borrow(self, columns: OptionColumns, rows: NDArray[np.int64]) -> None:
-        """Rows whose price says nothing about volatility move with that of their neighbours in strike."""
+        """In-the-money rows, and those whose price says nothing, take the volatility of the out-of-the-money strip.
+
+        Deep options are quoted so wide that their mid says little about volatility.
+        """
         groups: dict[tuple[float, bool], list[int]] = defaultdict(list)
         for row in rows.tolist():
             groups[columns.settles[row], bool(columns.scale[row] == 1.0)].append(row)
         for members in groups.values():
             ids = np.array(members)
-            known = ids[np.isfinite(columns.own_iv[ids])]
-            if not len(known):
+            known = np.isfinite(columns.own_iv[ids])
+            outside = columns.is_call[ids] == (columns.strike[ids] >= self.spot * columns.scale[ids])
+            strip = ids[known & outside] if (known & outside).any() else ids[known]
+            if not len(strip):
                 continue
-            order = known[np.argsort(columns.strike[known], kind="stable")]
-            lacking = ids[~np.isfinite(columns.own_iv[ids])]
-            columns.own_iv[lacking] = np.interp(
-                columns.strike[lacking], columns.strike[order], columns.own_iv[order]
-            )  # fmt: skip
+            order = strip[np.argsort(columns.strike[strip], kind="stable")]
+            rest = np.setdiff1d(ids, strip)
+            columns.own_iv[rest] = np.interp(columns.strike[rest], columns.strike[order], columns.own_iv[order])
 
     def moved(self, factors: Factors) -> bool:
         """Has the market been told to move since the record?"""

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import charts, grids, limits, look
 from app import format as fmt
-from app.cockpit import Cockpit, cockpit_or_stop, live
+from app.cockpit import Cockpit, cockpit_or_stop, live, want_page
 from app.pulse import Pulse
 from app.status import Need, agent_state, needs
 from models.order import Execution
@@ -39,8 +39,8 @@ def _needs(found: tuple[Need, ...], pulse: Pulse) -> None:
     for index, need in enumerate(found[:8]):
         with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             st.html(_need(need), width="stretch")
-            if st.button("Open", key=f"need-{index}", type="tertiary"):
-                st.switch_page(f"screens/{need.page}.py")
+            path = f"screens/{need.page}.py"
+            st.button("Open", key=f"need-{index}", type="tertiary", on_click=want_page, args=(path,))
 
 
 def _need(need: Need) -> str:

@@ -33,6 +33,7 @@ def body() -> None:
         _desk_facts(pulse)
     with right:
         _log(cockpit)
+        _keys()
 
 
 def _staff_process(cockpit: Cockpit) -> None:
@@ -126,6 +127,20 @@ def _alert(alert: Alert) -> str:
 
 def _acknowledge(cockpit: Cockpit, alert_id: int) -> None:
     cockpit.act(lambda store: decide.acknowledge(store, alert_id, cockpit.trader, machine_now()), "alerts")
+
+
+KEYS = (
+    ("1 – 5", "open a page"),
+    ("J, K", "next, previous proposal"),
+    ("Ctrl + Enter", "approve the open card"),
+    ("X, S", "reject (choose the reason first), snooze"),
+    ("Ctrl + Shift + H", "HALT"),
+)
+
+
+def _keys() -> None:
+    st.html(look.heading("Keys", "they rest while you type in a field"))
+    st.html(look.table(("Key", "Does"), [(escape(key), escape(deed)) for key, deed in KEYS], css="n-words"))
 
 
 def _asked(cockpit: Cockpit) -> None:

@@ -131,14 +131,16 @@ def _card(cockpit: Cockpit, pulse: Pulse, proposal_id: int) -> None:
         st.button("Back to the inbox", on_click=_open, args=(None,))
         return
     _keep_preview_fresh(cockpit, card)
-    if card.proposal.status != ProposalStatus.PENDING:
-        _ended(card, pulse)
     title, strikes = st.columns([7, 5], gap="medium", vertical_alignment="bottom")
     title.html(view.head(card))
     strikes.html(view.ruler(card))
     st.html(view.rationale(card.proposal))
     st.html(view.price_line(card))
-    _actions(cockpit, card)
+    if card.proposal.status == ProposalStatus.PENDING:
+        _actions(cockpit, card)
+    else:
+        _ended(card, pulse)
+        _reasons(blocking.blocks(card))
     shape = view.payoff(card)
     left, right = st.columns([7, 5], gap="medium")
     with left:
@@ -156,6 +158,7 @@ def _card(cockpit: Cockpit, pulse: Pulse, proposal_id: int) -> None:
 
 def _ended(card: Card, pulse: Pulse) -> None:
     """What became of a decided card, and the way to the next one."""
+    _say(str(card.proposal.id))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(view.afterwards(card), width="content")
         newest = next((row.id for row in pulse.open_cards), None)
@@ -216,8 +219,13 @@ def _actions(cockpit: Cockpit, card: Card) -> None:
         st.pills("Reject because", decide.REJECT_REASONS, key=f"why-{card.proposal.id}", label_visibility="collapsed")
         st.button("Reject", key="reject", shortcut="X", on_click=_reject, args=(cockpit, card.proposal.id))
     _say(str(card.proposal.id))
+    _reasons(reasons)
+
+
+def _reasons(reasons: tuple[str, ...]) -> None:
+    """Why Approve is not offered, written out."""
     if reasons:
-        lines = "".join(f"<span>⏸ {escape(reason)}</span>" for reason in reasons)
+        lines = "".join(f"<span>{escape(reason)}</span>" for reason in reasons)
         st.html(f'<div class="n-blocks" role="status">{lines}</div>')
 
 

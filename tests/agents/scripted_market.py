@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from adapters.base import Answer, ChainListing, NotConnected, PriceBar, SessionState, Tick
 from models.clock import DeskClock
-from models.quant.option import Contract, SecType
+from models.quant.option import Contract, Right, SecType
 from models.quant.pricing import black76
 from models.quant.product import NEW_YORK, expiry_instant, years_to
 from models.quant.structure import QuoteSource
@@ -44,6 +44,13 @@ class ScriptedMarketData:
 
     async def chain(self, symbol: str) -> Answer[tuple[ChainListing, ...]]:
         return Answer.of(tuple(c for c in self.chains if c.symbol == symbol))
+
+    async def listed(self, symbol: str, trading_class: str, expiry: date) -> Answer[tuple[Contract, ...]]:
+        strikes = (k for c in self.chains if c.trading_class == trading_class for k in c.strikes)
+        both = [(k, right) for k in strikes for right in Right]
+        return Answer.of(
+            tuple(Contract(symbol, SecType.OPTION, trading_class, 100.0, expiry, k, right) for k, right in both)
+        )
 
     async def futures(self, symbol: str) -> Answer[tuple[Contract, ...]]:
         return Answer.of(tuple(c for c in self.listed_futures if c.symbol == symbol))

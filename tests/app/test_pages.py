@@ -104,7 +104,8 @@ def test_one_click_approves_and_the_card_says_so(memory: Memory) -> None:
     said = words(app)
     assert "Approved. The bridge may cross it" in said
     assert "Already approved by trader" in said
-    assert button(app, "approve").disabled
+    assert "Signed; the bridge may take it until" in said
+    assert "approve" not in [one.key for one in app.button]
     statuses = [row.status for row in memory.do(lambda store, now: store.proposals.recent())]  # type: ignore[attr-defined]
     assert sorted(statuses) == [ProposalStatus.APPROVED, ProposalStatus.SUPERSEDED, ProposalStatus.SUPERSEDED]
 

@@ -78,15 +78,14 @@ def measure() -> list[Row]:
     reading = appetite.detect(14.9, 18.3, 87.0, None)
     outlook = Outlook(view, appetite, Profile.DESK, reading, reading.regime, 14.9, 18.3 / 14.9, None)
     account = Account("SIM0000001", book, (), float(CASH), 0.6 * CASH, 0.4 * CASH)
-    chain: dict[str, tuple[set[str], set[float]]] = {}
+    classes: dict[str, dict[str, dict[str, list[float]]]] = {}
     for quote in quotes:
-        days, strikes = chain.setdefault(quote.contract.trading_class, (set(), set()))
-        days.add(str(quote.contract.expiry))
-        strikes.add(float(quote.contract.strike or 0))
+        c = quote.contract
+        rights = classes.setdefault(c.trading_class, {}).setdefault(str(c.expiry), {"C": [], "P": []})
+        rights[str(c.right)].append(float(c.strike or 0))
     rows = [ChainRow(symbol="SPX", trading_class=cls, exchange="CBOE", multiplier=100, expirations=sorted(days),
-                     strikes=sorted(strikes), at=NOW) for cls, (days, strikes) in chain.items()]  # fmt: skip
-    real = {quote.contract for quote in quotes}
-    options = [c for row in rows for c in listed(row, appetite.hedges, SPOT, NOW) if c in real]
+                     strikes=[], listed=days, at=NOW) for cls, days in classes.items()]  # fmt: skip
+    options = [c for row in rows for c in listed(row, appetite.hedges, SPOT, NOW)]
     looked: list[int] = []
 
     def one_pass() -> None:

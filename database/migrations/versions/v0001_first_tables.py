@@ -158,6 +158,7 @@ def upgrade() -> None:
     sa.Column('multiplier', sa.Float(), nullable=False),
     sa.Column('expirations', columns.json_type(), nullable=False),
     sa.Column('strikes', columns.json_type(), nullable=False),
+    sa.Column('listed', columns.json_type(), nullable=False),
     sa.Column('at', columns.UtcDateTime(), nullable=False),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('symbol', 'trading_class')
