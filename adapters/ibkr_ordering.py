@@ -192,7 +192,8 @@ class Ordering:
         lost = asyncio.ensure_future(link.lost.wait())
         try:
             sent.append(send(ib))
-            await asyncio.wait({verdict, lost}, timeout=self._submit_deadline, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {verdict, lost}
+            await asyncio.wait(either, timeout=self._submit_deadline, return_when=asyncio.FIRST_COMPLETED)
         except ConnectionError as error:  # ib_async found the session closed before it wrote a byte
             raise NotConnected(f"the orders connection is closed; nothing was sent ({error})") from error
         finally:

@@ -126,7 +126,7 @@ def placed(trade: ib_async.Trade, still_open: bool = False, text: str = "") -> P
 def _last_words(trade: ib_async.Trade) -> str:
     for entry in reversed(trade.log):
         if entry.errorCode:
-            return entry.message
+            return str(entry.message)
     return ""
 
 

@@ -166,7 +166,7 @@ class Link:
 
     @property
     def ready(self) -> bool:
-        return self.ib.isConnected()
+        return bool(self.ib.isConnected())
 
     async def open(self, fetch: StartupFetch, deadline: float = 6.0) -> None:
         """Connect and sync; raises NotConnected with the broker's words when there are any."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from adapters.base import NotConnected
 from agents import ibkr_bridge
 from agents.desk import Desk, new_holder
-from agents.runner import OK, Rota, hire
+from agents.runner import OK, Rota, hire, holder_is_dead
 from agents.schedule import BRIDGE, STREAMS, duties
 from models.book import PORTFOLIO
 
@@ -55,10 +55,17 @@ SERVE: dict[str, Callable[[Desk, asyncio.Event], Coroutine[None, None, None]]] =
 
 
 async def living_processes(desk: Desk) -> frozenset[str]:
-    """The processes whose every agent spoke lately and was well."""
+    """The processes whose every agent spoke lately, was well, and whose lease somebody alive still holds.
+
+    The lease tells a bridge that made one pass by hand and left a moment ago from one that lives.
+    """
     now = desk.machine_now()
     well = {b.agent for b in await desk.store.control.heartbeats() if b.state == OK and now - b.at <= ALIVE_FOR}
-    return frozenset(process for process in SERVE if all(duty.agent in well for duty in duties(process)))
+    leases = {duty.lease: await desk.store.control.lease(duty.lease) for process in SERVE for duty in duties(process)}
+    held = {name for name, row in leases.items() if row and row.until > now and not holder_is_dead(row.holder)}
+    return frozenset(
+        process for process in SERVE if all(duty.agent in well and duty.lease in held for duty in duties(process))
+    )
 
 
 async def _until_ready(desk: Desk, tasks: dict[str, "asyncio.Task[None]"], began: datetime) -> None:

@@ -29,7 +29,10 @@ def measure() -> list[Row]:
     if not CHROMIUM.exists():
         print(f"no browser at {CHROMIUM}: nothing measured")
         return []
-    with tempfile.TemporaryDirectory(prefix="desk-bench-") as name, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory(prefix="desk-bench-", ignore_cleanup_errors=True) as name,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(CHROMIUM_FLAGS))
         folder = Path(name) / "var"
         with DeskRun(folder) as run:
