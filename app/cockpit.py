@@ -219,15 +219,24 @@ def _log_trouble(where: str, error: Exception) -> None:
 
 
 def want_page(path: str) -> None:
-    """A button's callback: go to that page. Kept until it is done, because any tick may end the run of a click early."""
+    """A button's callback: go to that page."""
     st.session_state["wanted-page"] = path
 
 
 def go_where_wanted() -> None:
-    """The first line of every fragment."""
-    path = st.session_state.pop("wanted-page", None)
-    if path is not None:
-        st.switch_page(path)
+    """The first line of every fragment. The wish stands until `arrived_at` grants it: a tick that crosses a switch of
+    pages on its way to the server may undo it, and the next tick then goes again."""
+    wanted = st.session_state.get("wanted-page")
+    if wanted is not None and wanted != st.session_state.get("page"):
+        st.switch_page(wanted)
+
+
+def arrived_at(path: str) -> None:
+    """The entry file says which page it is about to draw; `arrived` is True when it is another than before."""
+    st.session_state["arrived"] = st.session_state.get("page") != path
+    st.session_state["page"] = path
+    if st.session_state.get("wanted-page") == path:
+        del st.session_state["wanted-page"]
 
 
 def live(body: Callable[[], None], where: str, every: float = PAGE_EVERY) -> None:

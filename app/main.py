@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import streamlit as st  # noqa: E402
 
 from app import look  # noqa: E402
-from app.cockpit import cockpit_or_stop  # noqa: E402
+from app.cockpit import arrived_at, cockpit_or_stop  # noqa: E402
 from app.shell import NAME, Place, shell, title_of  # noqa: E402
 from app.staff import ensure_staff  # noqa: E402
 
@@ -40,7 +40,6 @@ PAGES = (
 )
 places = tuple(Place(p.path, p.title, p.key, st.Page(p.path, title=p.title, default=p.title == "Desk")) for p in PAGES)
 chosen = st.navigation([place.page for place in places], position="hidden")
-st.session_state["arrived"] = st.session_state.get("page") != chosen.title
-st.session_state["page"] = chosen.title
+arrived_at(next(place.path for place in places if place.title == chosen.title))
 shell(cockpit, places, chosen.title)
 chosen.run()

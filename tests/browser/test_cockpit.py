@@ -2,15 +2,16 @@
 
 import asyncio
 import http.client
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from database.store import Store, open_store
 from models.proposed_trade import ProposalStatus
@@ -20,27 +21,9 @@ from tests.desk_run import DeskRun
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run",
-)  # fmt: skip
 PAGES = {"": "Needs you now", "proposals": "Limits: now, and after this trade", "book": "By underlying",
          "orders": "Time line", "ops": "Calls to counterparties"}  # fmt: skip
 SECONDS = 20_000
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium; REQUIRE_BROWSER=1 turns its absence into a failure."""
-    if not CHROMIUM.exists():
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail(f"{CHROMIUM} is not installed")
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 class OpenDesk:
@@ -93,6 +76,9 @@ def go(page: Page, desk: OpenDesk, path: str = "") -> None:
     page.goto(f"{desk.run.url}/{path}")
     expect(page.locator(".n-kpis")).to_be_visible(timeout=SECONDS)
     expect(page.get_by_text(PAGES[path]).first).to_be_visible(timeout=SECONDS)
+    # Keys and clicks are heard once the first run is over and the page has mounted its listeners.
+    app = page.locator("[data-testid=stApp]")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=SECONDS)
 
 
 def test_every_page_opens_at_its_own_address_with_the_mode_in_the_title(page: Page, desk: OpenDesk) -> None:
@@ -128,9 +114,14 @@ def test_two_tabs_approve_two_alternatives_and_one_is_told(chromium: Browser, pa
         for tab in (page, other):
             expect(tab.get_by_role("button", name="Approve")).to_be_enabled(timeout=SECONDS)
         page.get_by_role("button", name="Approve").click()
-        other.get_by_role("button", name="Approve").click(force=True)
-        expect(page.get_by_text("Already approved by trader").first).to_be_visible(timeout=SECONDS)
-        expect(other.get_by_text("Already superseded").first).to_be_visible(timeout=SECONDS)
+        with suppress(PlaywrightError):  # the other tab may have heard already and taken the button away
+            other.get_by_role("button", name="Approve").click(force=True, timeout=2_000)
+        ends = []
+        for tab in (page, other):  # either may win
+            told = tab.locator(".n-blocks").get_by_text("Already").first
+            expect(told).to_be_visible(timeout=SECONDS)
+            ends.append(told.inner_text().split()[1])
+        assert sorted(ends) == ["approved", "superseded"]
     finally:
         other.context.close()
     approved = [r for r in desk.ask(lambda store, now: store.proposals.recent()) if r.status == ProposalStatus.APPROVED]
