@@ -310,15 +310,12 @@ def _listings(symbol: str, chains: Sequence[OptionChain]) -> tuple[ChainListing,
     )
 
 
-THURSDAY = 3
-
-
 def _settles(trading_class: str, listed: str) -> date:
     """The settlement date of a listed expiration: IBKR lists AM options under their last trading day, the eve."""
     day = datetime.strptime(listed, "%Y%m%d").replace(tzinfo=UTC).date()
     product = PRODUCTS.get((trading_class, SecType.OPTION))
-    eve = product is not None and product.settlement is Settlement.AM and day.weekday() == THURSDAY
-    return day + timedelta(days=1) if eve else day
+    morning = product is not None and product.settlement is Settlement.AM
+    return day + timedelta(days=1) if morning else day  # a Friday, or its Thursday where that is a holiday
 
 
 def _bar(raw: ib_async.BarData) -> PriceBar | None:

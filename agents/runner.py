@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -44,12 +44,12 @@ class Report:
 
 
 Pass = Callable[[Desk], Awaitable[Report]]
-Watch = Callable[[Desk], Awaitable[Hashable]]
+Watch = Callable[[Desk], Awaitable[frozenset[object]]]
 
 
 @dataclass(frozen=True)
 class Agent:
-    """One member of the staff. `watches` looks at the store: when its answer changes, the agent runs at once."""
+    """One member of the staff. `watches` answers the reasons to run: a new one runs it at once."""
 
     name: str
     pass_: Pass
@@ -172,7 +172,7 @@ class Rota:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
         self._stopping = False
-        self._seen: dict[str, Hashable] = {}
+        self._seen: dict[str, frozenset[object]] = {}
         for agent in self.agents:
             trigger = IntervalTrigger(seconds=agent.every or RETRY_AFTER, timezone="UTC")
             self.scheduler.add_job(
@@ -246,9 +246,9 @@ class Rota:
         for request in asked:
             assert request.id is not None
             await control.answer(request.id, result={"sentence": f"{agent.name} was told to run now"})
-        watched = await agent.watches(self.desk) if agent.watches else None
-        moved = agent.name in self._seen and watched != self._seen[agent.name]
-        self._seen[agent.name] = watched
+        reasons = await agent.watches(self.desk) if agent.watches else frozenset()
+        moved = bool(reasons - self._seen.get(agent.name, reasons))
+        self._seen[agent.name] = reasons
         if asked or moved:
             self.wake(agent.name)
 
@@ -263,11 +263,12 @@ class Rota:
         await asyncio.gather(*late, return_exceptions=True)
 
     async def _sign_off(self) -> None:
+        """Say that we left, each agent whose last word was ours; another staff's may go on."""
         control = self.desk.store.control
+        us = socket.gethostname(), os.getpid()
+        spoke = {beat.agent for beat in await control.heartbeats() if (beat.host, beat.pid) == us}
         for agent in self.agents:
-            held = await control.lease(agent.lease)
-            ours = held is not None and held.holder == self.desk.holder
-            if ours or not agent.keeps_lease:
+            if agent.name in spoke:
                 await _beat(agent, self.desk, STOPPED, Report("the staff has left"), 0.0)
         for lease in {agent.lease for agent in self.agents}:
             await control.release_lease(lease, self.desk.holder)

@@ -8,7 +8,6 @@ import asyncio
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Hashable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -47,9 +46,10 @@ class CheckIncomplete(NotYet):
 
 @dataclass
 class Memory:
-    """What is remembered between checks: who stood far over a limit, whether the last check completed, the proposals
-    whose orders were in flight, and how many of those have ended since."""
+    """What is remembered between checks: the caps each account's last check answered, who stood far over a limit,
+    whether the last check completed, the proposals whose orders were in flight, and how many have ended since."""
 
+    answered: dict[str, frozenset[str]] = field(default_factory=dict)
     far_over: dict[str, frozenset[str]] = field(default_factory=dict)
     complete: bool = False
     flying: frozenset[int | None] = frozenset()
@@ -85,28 +85,38 @@ async def work(desk: Desk) -> Report:
     if desk.settings.mock_breach:
         return await check_mock(desk, PROPOSAL_LIFE)
     memory = desk.keep(Memory)
-    memory.complete = False
     accounts = (await desk.store.control.desk()).account_ids
     if not accounts:
         raise CheckIncomplete("no account is known yet; the bridge has not reached the broker")
-    sentences = [await check(desk, account_id, memory) for account_id in accounts]
+    try:
+        sentences = [await check(desk, account_id, memory) for account_id in accounts]
+    except CheckIncomplete:
+        memory.complete = False
+        raise
     memory.complete = True
     return Report(" ".join(sentences), rows=len(sentences))
 
 
-async def watch(desk: Desk) -> Hashable:
-    """What wakes the proposer before its time: a breach opened or closed, the book changed, an order ended, or what the
-    last check had to do without arrived. An approval alone does not: the bridge has the machine to itself then."""
+async def watch(desk: Desk) -> frozenset[object]:
+    """The reasons to check before the interval is over: a breach that the last check has not answered, another book, an
+    order that ended, or what the last check had to do without has arrived. An approval alone is none: the bridge has
+    the machine to itself then."""
     if desk.settings.mock_breach:
-        return None
+        return frozenset()
     memory, store = desk.keep(Memory), desk.store
-    breaches = frozenset((row.account_id, row.kind) for row in await store.appetite.open_breaches() if row.is_cap)
+    reasons: set[object] = {
+        ("breach", row.account_id, row.kind)
+        for row in await store.appetite.open_breaches()
+        if row.is_cap and row.kind not in memory.answered.get(row.account_id, ())
+    }
     book = frozenset((row.account_id, row.identity, row.quantity) for row in await store.book.positions())
     flying = frozenset(order.proposal_id for order in await store.orders.in_flight(None, desk.machine_now()))
     memory.ended += len(memory.flying - flying)
     memory.flying = flying
-    missing = "" if memory.complete else await what_is_missing(desk, desk.machine_now() - READY_SINCE)
-    return breaches, book, memory.ended, missing
+    reasons |= {("book", book), ("ended", memory.ended)}
+    if not memory.complete:
+        reasons.add(("missing", await what_is_missing(desk, desk.machine_now() - READY_SINCE)))
+    return frozenset(reasons)
 
 
 async def check(desk: Desk, account_id: str, memory: Memory) -> str:
@@ -170,6 +180,9 @@ async def record(desk: Desk, found: Finding, memory: Memory) -> str:
     best = max((c.efficiency_score for c in chosen if c.efficiency_score is not None), default=None)
     before = memory.far_over.get(account_id, frozenset())
     memory.far_over[account_id] = far_over(found.breaches)
+    memory.answered[account_id] = frozenset(
+        f"{breach.kind.value} {breach.subject}".strip() for breach in found.breaches if breach.is_cap
+    )
     breaches = () if found.cured_in_flight else found.breaches
     await tell(desk, Outcome(account_id, regime, breaches, best, len(rows), found.sentence, before))
     return found.sentence

@@ -21,8 +21,8 @@ from models.order import Order, WhatIf
 from models.proposed_trade import Approval, Origin, ProposalStatus, ProposedTrade
 from models.quant.gates import GateFacts, Outcome, QuoteFact, Stage, Verdict, WhatIfFact, ask_gates
 from models.quant.product import is_spx_family, product_of
-from models.quant.regime import GateRules, load_regimes, regimes_from
-from models.quant.structure import Leg, QuoteSource, combo_price
+from models.quant.regime import GateRules, RegimeFileError, load_regimes, regimes_from
+from models.quant.structure import Leg, QuoteSource, combo_price, legs_hash
 
 RULES_FILE = Path(__file__).resolve().parent.parent / "models" / "risk_regimes.toml"
 HALT_FILE = "HALT"
@@ -87,6 +87,8 @@ async def read_card(store: Store, proposal_id: int, now: datetime) -> Card | Non
     if proposal is None:
         return None
     legs, trouble = legs_or_reason(proposal.legs_json)
+    if legs and legs_hash(legs) != proposal.legs_hash:
+        legs, trouble = (), "they are not the legs that were proposed: the row was changed since"
     quotes = await store.market.quotes([leg.contract.identity for leg in legs]) if legs else {}
     switches = await store.control.switches()
     working = await store.orders.working(proposal.account_id)
@@ -118,9 +120,23 @@ async def _rules(store: Store) -> GateRules:
     return regimes_from(version.body, f"limits version {version.id}").gates
 
 
+async def rules_trouble(store: Store) -> str:
+    """Why the limits in force cannot be read, naming file and key; empty when they can."""
+    try:
+        await _rules(store)
+    except RegimeFileError as error:
+        return str(error)
+    return ""
+
+
 @lru_cache(maxsize=1)
 def _rules_of_file() -> GateRules:
-    return load_regimes(RULES_FILE.read_text(encoding="utf-8"), RULES_FILE.name).gates
+    name = f"{RULES_FILE.parent.name}/{RULES_FILE.name}"
+    try:
+        text = RULES_FILE.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RegimeFileError(name, "", f"cannot be read ({error})") from error
+    return load_regimes(text, name).gates
 
 
 def _freshened(leg: Leg, quote: Quote | None) -> Leg:

@@ -25,6 +25,7 @@ from app.decide import Outcome
 from app.pulse import History, Pulse, read_history, read_pulse
 from database.errors import DatabaseError, DatabaseUnavailable
 from database.store import Store, open_store
+from models.quant.regime_file import RegimeFileError
 from models.settings import Settings, SettingsError, read_settings
 
 T = TypeVar("T")
@@ -192,6 +193,9 @@ REMEDIES = {
 }
 
 
+RESTORE_LIMITS = "Correct that key, or restore the file; then start the desk again."
+
+
 def remedy_of(error: DatabaseError) -> str:
     return REMEDIES.get(type(error).__name__, "See the message; nothing was changed.")
 
@@ -203,6 +207,8 @@ def boundary(where: str) -> Iterator[None]:
         yield
     except DatabaseError as error:
         st.html(look.trouble(f"{where}: the memory did not answer", str(error), remedy_of(error)))
+    except RegimeFileError as error:
+        st.html(look.trouble(f"{where}: the limits cannot be read", str(error), RESTORE_LIMITS))
     except Exception as error:  # noqa: BLE001 - the last catch before the person; it is shown, and logged with its trace
         _log_trouble(where, error)
         st.html(

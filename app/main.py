@@ -18,7 +18,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import streamlit as st  # noqa: E402
 
 from app import look  # noqa: E402
-from app.cockpit import arrived_at, cockpit_or_stop  # noqa: E402
+from app.blocking import rules_trouble  # noqa: E402
+from app.cockpit import RESTORE_LIMITS, arrived_at, boundary, cockpit_or_stop  # noqa: E402
 from app.shell import NAME, Place, shell, title_of  # noqa: E402
 from app.staff import ensure_staff  # noqa: E402
 
@@ -42,4 +43,8 @@ places = tuple(Place(p.path, p.title, p.key, st.Page(p.path, title=p.title, defa
 chosen = st.navigation([place.page for place in places], position="hidden")
 arrived_at(next(place.path for place in places if place.title == chosen.title))
 shell(cockpit, places, chosen.title)
+with boundary("Limits"):
+    unreadable = cockpit.ask(rules_trouble)
+    if unreadable:
+        st.html(look.trouble("The limits cannot be read: nothing is proposed or sent", unreadable, RESTORE_LIMITS))
 chosen.run()

@@ -149,10 +149,23 @@ def last_trade(contract: Contract) -> datetime | None:
     """
     if contract.expiry is None:
         return None
+    hours, day = hours_of(contract), last_trade_day(contract)
+    if day is not None and day != contract.expiry:
+        return spans(hours, day)[-1].end
+    return min(expiry_instant(contract), _close_of(contract.expiry, hours))
+
+
+def last_trade_day(contract: Contract) -> date | None:
+    """The session in which the contract trades last: the eve of settlement for AM-settled index options.
+
+    The broker lists a contract under this day; its symbol carries the settlement date. None for what never expires.
+    """
+    if contract.expiry is None:
+        return None
     product = product_of(contract)
     if product.settlement is Settlement.AM and product.hours is Hours.CBOE_INDEX:
-        return spans(product.hours, previous_trading_day(contract.expiry, product.hours))[-1].end
-    return min(expiry_instant(contract), _close_of(contract.expiry, product.hours))
+        return previous_trading_day(contract.expiry, product.hours)
+    return contract.expiry
 
 
 def _close_of(day: date, hours: Hours) -> datetime:

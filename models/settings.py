@@ -96,7 +96,7 @@ def _flag(name: str, raw: str) -> bool:
         return True
     if word in ("0", "false", "no", "off", ""):
         return False
-    raise SettingsError(f"{name}={raw!r} is neither true nor false; use true or false")
+    raise SettingsError(f"{name}={raw!r} is neither true nor false; write one of them in .env")
 
 
 def _number(low: float, high: float) -> Callable[[str, str], float]:
@@ -104,9 +104,9 @@ def _number(low: float, high: float) -> Callable[[str, str], float]:
         try:
             value = float(raw)
         except ValueError as error:
-            raise SettingsError(f"{name}={raw!r} is not a number") from error
+            raise SettingsError(f"{name}={raw!r} is not a number; correct it in .env") from error
         if not low <= value <= high:
-            raise SettingsError(f"{name}={raw!r} must lie between {low:g} and {high:g}")
+            raise SettingsError(f"{name}={raw!r} must lie between {low:g} and {high:g}; correct it in .env")
         return value
 
     return parse
@@ -118,7 +118,7 @@ def _integer(low: int, high: int) -> Callable[[str, str], int]:
     def parse(name: str, raw: str) -> int:
         value = number(name, raw)
         if value != int(value):
-            raise SettingsError(f"{name}={raw!r} must be a whole number")
+            raise SettingsError(f"{name}={raw!r} must be a whole number; correct it in .env")
         return int(value)
 
     return parse
@@ -135,7 +135,7 @@ def _path(_name: str, raw: str) -> Path:
 def _one_of(*options: str) -> Callable[[str, str], str]:
     def parse(name: str, raw: str) -> str:
         if raw.strip() not in options:
-            raise SettingsError(f"{name}={raw!r} is not one of {', '.join(options)}")
+            raise SettingsError(f"{name}={raw!r} is not one of {', '.join(options)}; correct it in .env")
         return raw.strip()
 
     return parse

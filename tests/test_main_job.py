@@ -176,8 +176,8 @@ async def ask_venue(port: int) -> VenueWord:
 
 def held_of(position: Any) -> Held:
     c = position.contract
-    day = c.lastTradeDateOrContractMonth
-    expiry = f"{day[:4]}-{day[4:6]}-{day[6:8]}" if c.secType == "OPT" else ""
+    day = c.localSymbol.strip()[-15:-9]  # the settlement date: IBKR lists AM options under their eve
+    expiry = f"20{day[:2]}-{day[2:4]}-{day[4:6]}" if c.secType == "OPT" else ""
     return Held(c.symbol, c.secType, c.tradingClass, expiry, c.strike, c.right[:1], position.position,
                 float(c.multiplier or 1))  # fmt: skip
 

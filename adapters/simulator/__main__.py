@@ -45,6 +45,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--scenario", default="", help="what the market does first: calm, crash, gap, crisis, …")
     parser.add_argument("--book", type=Path, help="JSON list of starting positions for a new state")
     parser.add_argument("--linger", type=float, help="exit this many seconds after the last client left")
+    parser.add_argument(
+        "--reconnect-quiet",
+        type=float,
+        default=0.0,
+        help="refuse a client id for so many seconds after it left (326)",
+    )
     parser.add_argument("--record", type=Path, help="write the present chain to FILE; without --port, then exit")
     parser.add_argument("--verbose", action="store_true", help="log to stderr what the venue does")
     return parser
@@ -116,10 +122,11 @@ async def _serve(options: argparse.Namespace) -> int:
         _record(venue, options.record)
         if options.port is None:
             return 0
+    from adapters.simulator.tws_limits import Rules
     from adapters.simulator.tws_server import serve_tws
 
     try:
-        server = await serve_tws(venue, HOST, options.port or 0)
+        server = await serve_tws(venue, HOST, options.port or 0, rules=Rules(reconnect_quiet=options.reconnect_quiet))
     except OSError as error:
         raise CannotStart(_taken(options.port or 0)) from error
     venue.drop_clients = server.drop_clients

@@ -12,7 +12,15 @@ from datetime import date, datetime
 from adapters.simulator.account import Account, commission, insufficient
 from adapters.simulator.market import Market
 from adapters.simulator.matching import Shown, Working, match
-from adapters.simulator.tickets import OrderLeg, check, executions_of, leg_prices, legs_of, trades_now
+from adapters.simulator.tickets import (
+    OrderLeg,
+    check,
+    executions_of,
+    leg_prices,
+    legs_of,
+    regular_only,
+    trades_now,
+)
 from adapters.simulator.types import (
     FillStyle,
     Instrument,
@@ -26,6 +34,7 @@ from adapters.simulator.types import (
 )
 from adapters.simulator.universe import BAG_CON_ID
 from models import calendar
+from models.quant.product import NEW_YORK
 from models.quant.structure import Action
 
 KEPT_DONE = 500  # finished orders remembered
@@ -67,6 +76,8 @@ class Exchange:
         known = self._by_client.get((client_id, order_id))
         if known is not None:
             return self._modify(self._orders[known], ticket)
+        if order_id < self.next_order_id(client_id):
+            raise RejectedByVenue(103, "Duplicate order id")
         legs = check(ticket, self.market, self.account.account_id, self._now())
         if self.style_of(ticket.order_ref) is FillStyle.REJECT:
             raise RejectedByVenue(201, "Order rejected - reason: the venue was told to reject it")
@@ -152,10 +163,12 @@ class Exchange:
         work = self._working.get(order.perm_id)
         if work is None or order.status is not OrderStatus.PRE_SUBMITTED or order.why_held != "closed":
             return None
-        side = f"{order.ticket.action} {order.ticket.quantity:g} {work.legs[0].item.contract.symbol}"
+        contract = work.legs[0].item.contract
+        opening = calendar.next_session(contract, self._now(), regular_only(order.ticket, contract)).start
+        side = f"{order.ticket.action} {order.ticket.quantity:g} {contract.symbol}"
         return 399, (
             f"Order Message:\n{side}\nWarning: your order will not be placed at the exchange until "
-            f"{work.good_day:%Y-%m-%d} 09:30:00 US/Eastern"
+            f"{opening.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} US/Eastern"
         )
 
     # ── styles and listeners ───────────────────────────────────────────────────────────────────────────────────

@@ -76,8 +76,8 @@ def equity_future_expiries(today: date, count: int) -> list[date]:
     return [day for day in found if day >= today][:count]
 
 
-def crude_expiries(today: date, count: int) -> list[tuple[date, str]]:
-    """(last trade, local symbol) of CL: three sessions before the 25th of the month before the contract month."""
+def crude_expiries(today: date, count: int) -> list[date]:
+    """Last trading days of CL: three sessions before the 25th of the month before the contract month."""
     found = []
     for year, month in months_from(today, count + 2):
         anchor = date(year, month + 1, 25)
@@ -86,10 +86,16 @@ def crude_expiries(today: date, count: int) -> list[tuple[date, str]]:
         last = anchor
         for _ in range(3):
             last = calendar.previous_trading_day(last)
-        contract_year, contract_month = divmod(year * 12 + month + 1, 12)
-        found.append((last, f"CL{MONTH_CODES[contract_month]}{contract_year % 10}"))
-    return [(day, name) for day, name in found if day >= today][:count]
+        found.append(last)
+    return [day for day in found if day >= today][:count]
 
 
-def future_symbol(root: str, expiry: date) -> str:
-    return f"{root}{MONTH_CODES[expiry.month - 1]}{expiry.year % 10}"
+def crude_month(last: date) -> date:
+    """The first of the contract month of a CL future that trades last on `last`: the month after."""
+    year, month = divmod(last.year * 12 + last.month, 12)
+    return date(year, month + 1, 1)
+
+
+def future_symbol(root: str, month: date) -> str:
+    """The exchange's symbol of a contract month: CLZ6."""
+    return f"{root}{MONTH_CODES[month.month - 1]}{month.year % 10}"

@@ -17,7 +17,7 @@ from adapters.simulator.account import Holding, Ledger
 from adapters.simulator.dynamics import Factors, Push
 from adapters.simulator.history import Day, History, Today
 from adapters.simulator.types import Instrument, OrderStatus, Ticket, TicketLeg, VenueFill, VenueOrder
-from adapters.simulator.universe import BAG_CON_ID, Universe
+from adapters.simulator.universe import BAG_CON_ID, Universe, register_future
 from models.quant.option import Contract, Right, SecType
 from models.quant.structure import Action
 
@@ -144,11 +144,11 @@ def register_again(universe: Universe, contract: Contract) -> Instrument:
     known = universe.of(contract)
     if known is not None:
         return known
+    if contract.sec_type is SecType.FUTURE and contract.expiry is not None:
+        return register_future(universe, contract.symbol, contract.expiry)
     kind = SecType.INDEX if contract.symbol == "SPX" else SecType.STOCK
     under = universe.find(symbol=contract.symbol, sec_type=kind) if contract.is_option else []
-    exchange = {SecType.FUTURE: "CME", SecType.OPTION: "CBOE" if kind is SecType.INDEX else "SMART"}.get(
-        contract.sec_type, "SMART"
-    )
+    exchange = "CBOE" if contract.is_option and kind is SecType.INDEX else "SMART"
     long_name = under[0].long_name if under else contract.symbol
     local = contract.identity
     return universe.register(contract, local, long_name, exchange, exchange, under[0].con_id if under else 0)

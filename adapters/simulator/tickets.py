@@ -12,7 +12,7 @@ from datetime import datetime
 from adapters.simulator.market import Market
 from adapters.simulator.types import Instrument, RejectedByVenue, Ticket, VenueQuote
 from models import calendar
-from models.quant.option import SecType
+from models.quant.option import Contract, SecType
 from models.quant.product import Hours, Product, Toward, product_of, round_to_tick
 from models.quant.structure import MAX_LEGS, Action
 
@@ -125,12 +125,15 @@ def on_tick(price: float, tick: float) -> bool:
 
 
 def trades_now(ticket: Ticket, legs: Sequence[OrderLeg], now: datetime) -> bool:
-    """Do all legs trade? Index options and shares outside regular hours only when the order says so."""
-    for leg in legs:
-        regular = not ticket.outside_rth and product_of(leg.item.contract).hours is not Hours.GLOBEX
-        if not calendar.is_open(leg.item.contract, now, regular_only=regular):
-            return False
-    return True
+    """Do all legs trade now, in the hours the order asks for?"""
+    return all(
+        calendar.is_open(leg.item.contract, now, regular_only=regular_only(ticket, leg.item.contract)) for leg in legs
+    )
+
+
+def regular_only(ticket: Ticket, contract: Contract) -> bool:
+    """Index options and shares trade outside regular hours only when the order says so; futures always do."""
+    return not ticket.outside_rth and product_of(contract).hours is not Hours.GLOBEX
 
 
 def market_of(legs: Sequence[OrderLeg], market: Market) -> TicketMarket:

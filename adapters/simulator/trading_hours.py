@@ -8,7 +8,7 @@ from functools import lru_cache
 from adapters.simulator.types import Instrument
 from models import calendar
 from models.calendar import Span, SpanKind
-from models.quant.product import NEW_YORK, Hours, Settlement, product_of
+from models.quant.product import NEW_YORK, Hours, product_of
 
 ZONE = "US/Eastern"
 DAYS_AHEAD = 6
@@ -21,16 +21,15 @@ class TradingFacts:
     time_zone: str
     trading_hours: str
     liquid_hours: str
-    last_trade_time: str  # HH:MM:SS, empty for what never expires
+    last_trade_time: str  # HH:MM:SS of the last trading day, empty for what never expires
 
 
 def trading_facts(item: Instrument, now: datetime) -> TradingFacts:
     product = product_of(item.contract)
     today = now.astimezone(NEW_YORK).date()
     trading, liquid = _week(product.hours, today.toordinal())
-    last = ""
-    if item.contract.expiry is not None:
-        last = "08:30:00" if product.settlement is Settlement.AM else "16:00:00"
+    stop = calendar.last_trade(item.contract)
+    last = "" if stop is None else f"{stop.astimezone(NEW_YORK):%H:%M:%S}"
     return TradingFacts(ZONE, trading, liquid, last)
 
 

@@ -127,10 +127,10 @@ class AccountDesk:
 
     def _tell_filled(self) -> None:
         self._filled = False
-        self._send_positions()
         self._send_money()
 
     def _send_money(self) -> None:
+        self._send_positions()  # expiry changes positions without a fill
         self._send_updates(complete=False)
         for req_id in list(self._multi):
             self._send_multi(req_id)

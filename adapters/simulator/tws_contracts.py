@@ -28,7 +28,7 @@ def wire_contract(item: Instrument, exchange: str = "") -> WireContract:
         con_id=item.con_id,
         symbol=c.symbol,
         sec_type=c.sec_type.value,
-        expiry=f"{c.expiry:%Y%m%d}" if c.expiry else "",
+        expiry=f"{item.listed_day:%Y%m%d}" if item.listed_day else "",
         strike=c.strike or 0.0,
         right=c.right.value if c.right else "",
         multiplier="" if c.sec_type in (SecType.STOCK, SecType.INDEX) else f"{c.multiplier:g}",
@@ -180,7 +180,8 @@ class ContractDesk:
             stock_type=item.stock_type,
             industry=item.industry,
             category="",
-            real_expiry=contract.expiry,
+            real_expiry=f"{item.contract.expiry:%Y%m%d}" if item.contract.expiry else "",
+            contract_month=item.contract_month,
         )
 
     def option_parameters(self, request: OptionParameters) -> None:

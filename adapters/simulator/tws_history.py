@@ -1,7 +1,7 @@
 """Historical bars for one client, paced as IBKR paces them (162), and bars kept up to date."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from adapters.simulator import tws_replies as reply
@@ -114,7 +114,8 @@ class HistoryDesk:
         request, at = kept.request, self._venue.clock.now()
         span, what = max(2 * kept.bar_s, 120), request.what.upper()
         found = self._venue.market.bars(kept.con_id, at, span, kept.bar_s, what, request.use_rth)
-        for bar in found[-2:]:
+        for fresh in found[-2:]:
+            bar = _widened(fresh, kept.sent)
             if kept.sent is None or (bar.at >= kept.sent.at and bar != kept.sent):
                 daily = kept.bar_s >= DAY_S
                 self._link.send(reply.bar_update(self._link.version, req_id, bar, request.date_format, daily))
@@ -134,3 +135,13 @@ class HistoryDesk:
             self._link.error(request.req_id, 162, text)
             return
         self._link.send(reply.head_timestamp(self._link.version, request.req_id, found[0].at, request.date_format))
+
+
+def _widened(bar: VenueBar, before: VenueBar | None) -> VenueBar:
+    """A bar in progress with what was told of it already: its range and volume only grow."""
+    if before is None or before.at != bar.at:
+        return bar
+    return replace(
+        bar, open=before.open, high=max(bar.high, before.high), low=min(bar.low, before.low),
+        volume=max(bar.volume, before.volume), count=max(bar.count, before.count),
+    )  # fmt: skip

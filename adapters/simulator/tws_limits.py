@@ -22,6 +22,7 @@ class Rules:
     tick_seconds: float = 0.25
     account_seconds: float = 3.0
     pnl_seconds: float = 1.0
+    reconnect_quiet: float = 0.0  # refuse a client id that left less than this ago (326), as TWS does for a moment
     announce_tif: bool = False  # error 10349 when the venue fills in a missing time in force
 
 

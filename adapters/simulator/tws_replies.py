@@ -145,6 +145,7 @@ class DetailLine:
     industry: str
     category: str
     real_expiry: str
+    contract_month: str = ""
 
 
 def contract_details(version: int, req_id: int, line: DetailLine) -> Fields:
@@ -155,7 +156,7 @@ def contract_details(version: int, req_id: int, line: DetailLine) -> Fields:
     fields: Fields = [10, *([] if sized else [8]), req_id, c.symbol, c.sec_type, last, c.strike, c.right, c.exchange]
     fields += [c.currency, c.local_symbol, line.market_name, c.trading_class, c.con_id, line.min_tick]
     fields += [*([] if sized else [1]), c.multiplier, line.order_types, line.valid_exchanges, 1, line.under_con_id]
-    fields += [plain_text(line.long_name), c.primary_exchange, c.expiry[:6], line.industry, line.category, ""]
+    fields += [plain_text(line.long_name), c.primary_exchange, line.contract_month, line.industry, line.category, ""]
     fields += [line.zone, line.trading_hours, line.liquid_hours, "", 0, 0, 1, line.under_symbol, line.under_sec_type]
     fields += [line.market_rule_ids, line.real_expiry, line.stock_type]
     if version == Since.FRACTIONAL_SIZE:

@@ -40,6 +40,7 @@ class TwsServer:
         self._server: asyncio.Server | None = None
         self._pulse: asyncio.Task[None] | None = None
         self._sessions: dict[Session, asyncio.Task[None]] = {}
+        self._left: dict[int, float] = {}  # client id → when its session ended
         self._idle_since: float | None = time.monotonic()
 
     @property
@@ -58,7 +59,10 @@ class TwsServer:
             self.log.append(message_id)
 
     def claim(self, client_id: int, session: Session) -> bool:
-        """Whether a client id is free for this session."""
+        """Whether a client id is free for this session: nobody holds it, and it did not leave a moment ago."""
+        since = time.monotonic() - self._left.get(client_id, float("-inf"))
+        if since < self.rules.reconnect_quiet:
+            return False
         others = (s.link.client_id for s in self._sessions if s is not session and s.link.open)
         if client_id in others:
             return False
@@ -86,6 +90,8 @@ class TwsServer:
                 await session.run()
             finally:
                 del self._sessions[session]
+                if link.client_id is not None:
+                    self._left[link.client_id] = time.monotonic()
                 if not self.connected:
                     self._idle_since = time.monotonic()
         except asyncio.CancelledError:

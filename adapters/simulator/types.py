@@ -5,7 +5,7 @@ Nothing here knows a wire format: faces translate these values into TWS fields, 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from models.quant.option import Contract
@@ -28,6 +28,18 @@ class Instrument:
     market_rule_id: int = 26
     stock_type: str = ""
     industry: str = ""
+    last_day: date | None = None  # where it is not the expiry: AM-settled index options trade last on the eve
+    month: str = ""  # YYYYMM where it is not the expiry's: crude stops in the month before
+
+    @property
+    def listed_day(self) -> date | None:
+        """The last trading day, under which the broker lists it; None for what never expires."""
+        return self.last_day or self.contract.expiry
+
+    @property
+    def contract_month(self) -> str:
+        """YYYYMM, empty for what never expires."""
+        return self.month or (f"{self.contract.expiry:%Y%m}" if self.contract.expiry else "")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from datetime import date
 from adapters.simulator import listing
 from adapters.simulator.names import FUTURES_LISTED, LAYOUTS, NAMES, SHARES, VOLATILITY_INDICES, Name
 from adapters.simulator.types import ChainClass, Instrument
+from models import calendar
 from models.quant.option import Contract, Right, SecType
-from models.quant.product import product_of
+from models.quant.product import PRODUCTS, product_of
 
 # IBKR market rules as (from price, increment); the ids are the venue's own names for them.
 MARKET_RULES: Mapping[int, tuple[tuple[float, float], ...]] = {
@@ -47,12 +48,14 @@ class Universe:
         self._by_identity: dict[str, Instrument] = {}
         self._shelves: dict[tuple[str, SecType], list[Instrument]] = defaultdict(list)
         self._by_expiry: dict[tuple[str, SecType, date], list[Instrument]] = defaultdict(list)
+        self._by_listed: dict[tuple[str, SecType, date], list[Instrument]] = defaultdict(list)
 
     def __len__(self) -> int:
         return len(self._by_id)
 
     def register(self, contract: Contract, local_symbol: str, long_name: str, exchange: str, primary: str,
-                 under_con_id: int = 0, stock_type: str = "", industry: str = "") -> Instrument:  # fmt: skip
+                 under_con_id: int = 0, stock_type: str = "", industry: str = "",
+                 month: str = "") -> Instrument:  # fmt: skip
         """Add a contract, or return the instrument it already is."""
         key = f"{contract.sec_type}:{contract.identity}"
         known = self._by_identity.get(key)
@@ -62,12 +65,15 @@ class Universe:
         item = Instrument(
             self._free_number(key), contract, local_symbol, long_name, exchange, primary, "USD",
             MARKET_RULES[rule][0][1], under_con_id, rule, stock_type, industry,
+            calendar.last_trade_day(contract), month,
         )  # fmt: skip
         self._by_id[item.con_id] = item
         self._by_identity[key] = item
         self._shelves[contract.symbol, contract.sec_type].append(item)
         if contract.expiry is not None:
             self._by_expiry[contract.symbol, contract.sec_type, contract.expiry].append(item)
+        if item.listed_day is not None:
+            self._by_listed[contract.symbol, contract.sec_type, item.listed_day].append(item)
         return item
 
     def _free_number(self, key: str) -> int:
@@ -98,8 +104,9 @@ class Universe:
     def find(self, **filters: object) -> list[Instrument]:
         """Instruments matching every given filter; empty ones ("", 0, None) do not filter.
 
-        Filters: con_id, symbol, sec_type, trading_class, expiry (date, "YYYYMMDD", "YYYYMM"), strike, right
-        ("C"/"CALL"/"P"/"PUT"), multiplier, local_symbol, exchange, currency. Unknown filter names raise TypeError.
+        Filters: con_id, symbol, sec_type, trading_class, expiry, strike, right ("C"/"CALL"/"P"/"PUT"), multiplier,
+        local_symbol, exchange, currency. An expiry given as a date is the settlement date; as text it is what clients
+        state, the last trading day "YYYYMMDD" or the contract month "YYYYMM". Unknown filter names raise TypeError.
         """
         wanted = {name: value for name, value in filters.items() if value not in ("", 0, None, 0.0)}
         unknown = set(wanted) - {"con_id", *_TESTS}
@@ -119,17 +126,21 @@ class Universe:
         if kind is not None and kind not in set(SecType):
             return []
         if expiry is not None:
-            return [item for k in kinds for item in self._by_expiry.get((str(symbol), k, expiry), [])]
+            shelf = self._by_expiry if isinstance(wanted.get("expiry"), date) else self._by_listed
+            return [item for k in kinds for item in shelf.get((str(symbol), k, expiry), [])]
         return [item for k in kinds for item in self._shelves.get((str(symbol), k), [])]
 
     def chains(self, symbol: str, today: date) -> list[ChainClass]:
-        """One line per option class of an underlying, living expiries only; strikes are the union over expiries."""
+        """One line per option class of an underlying, living expiries only; strikes are the union over expiries.
+
+        Expirations are last trading days, as the broker lists them: AM-settled ones stand under their eve.
+        """
         found: dict[str, tuple[set[str], set[float]]] = defaultdict(lambda: (set(), set()))
         for item in self.options(symbol):
-            c = item.contract
-            if c.expiry is not None and c.expiry >= today and c.strike is not None:
+            c, day = item.contract, item.listed_day
+            if day is not None and day >= today and c.strike is not None:
                 expiries, strikes = found[c.trading_class]
-                expiries.add(f"{c.expiry:%Y%m%d}")
+                expiries.add(f"{day:%Y%m%d}")
                 strikes.add(c.strike)
         sample = {item.contract.trading_class: item for item in self.options(symbol)}
         return [
@@ -150,12 +161,12 @@ def _as_date(raw: object) -> date | None:
 
 
 def _expiry_matches(item: Instrument, raw: object) -> bool:
-    expiry = item.contract.expiry
-    if expiry is None:
-        return False
-    text = f"{raw:%Y%m%d}" if isinstance(raw, date) else str(raw).replace("-", "")
-    # A future's contract month may differ from its last trading day's month: crude's local symbol carries it.
-    return f"{expiry:%Y%m%d}".startswith(text)
+    if isinstance(raw, date):
+        return item.contract.expiry == raw
+    text = str(raw).replace("-", "")
+    if len(text) == len("YYYYMM"):
+        return item.contract_month == text
+    return item.listed_day is not None and f"{item.listed_day:%Y%m%d}" == text
 
 
 _TESTS = {
@@ -190,13 +201,23 @@ def register_underlyings(universe: Universe) -> None:
 def register_futures(universe: Universe, today: date) -> None:
     for root in ("ES", "MES"):
         for expiry in listing.equity_future_expiries(today, FUTURES_LISTED[root]):
-            multiplier = 50.0 if root == "ES" else 5.0
-            contract = Contract(root, SecType.FUTURE, root, multiplier, expiry)
-            long_name = "E-mini S&P 500" if root == "ES" else "Micro E-mini S&P 500"
-            universe.register(contract, listing.future_symbol(root, expiry), long_name, "CME", "CME")
-    for expiry, local in listing.crude_expiries(today, FUTURES_LISTED["CL"]):
-        contract = Contract("CL", SecType.FUTURE, "CL", 1000.0, expiry)
-        universe.register(contract, local, "Light Sweet Crude Oil", "NYMEX", "NYMEX")
+            register_future(universe, root, expiry)
+    for expiry in listing.crude_expiries(today, FUTURES_LISTED["CL"]):
+        register_future(universe, "CL", expiry)
+
+
+FUTURE_NAMES = {"ES": "E-mini S&P 500", "MES": "Micro E-mini S&P 500", "CL": "Light Sweet Crude Oil"}
+
+
+def register_future(universe: Universe, root: str, expiry: date) -> Instrument:
+    """One future by its last trading day: crude's contract month is the month after it."""
+    product = PRODUCTS[root, SecType.FUTURE]
+    month = listing.crude_month(expiry) if root == "CL" else expiry
+    contract = Contract(root, SecType.FUTURE, root, product.multiplier, expiry)
+    return universe.register(
+        contract, listing.future_symbol(root, month), FUTURE_NAMES[root], product.exchange, product.exchange,
+        month=f"{month:%Y%m}",
+    )  # fmt: skip
 
 
 def register_options(universe: Universe, item: Listing) -> None:

@@ -18,8 +18,8 @@ import numpy as np
 
 from adapters.simulator import state
 from adapters.simulator.account import Account, Ledger, account_id_of
-from adapters.simulator.book import DEMO_BOOK, DEMO_CASH, open_book, read_book
-from adapters.simulator.chain import read_chains
+from adapters.simulator.book import DEMO_BOOK, DEMO_CASH, BookError, open_book, read_book
+from adapters.simulator.chain import ChainFileError, read_chains
 from adapters.simulator.clock import VenueClock, opening_time
 from adapters.simulator.control import obey
 from adapters.simulator.dynamics import Factors, opening_factors
@@ -28,7 +28,7 @@ from adapters.simulator.history import History
 from adapters.simulator.market import Market
 from adapters.simulator.names import INDEX, NAMES
 from adapters.simulator.recording import Recording
-from adapters.simulator.scenarios import scenario_of
+from adapters.simulator.scenarios import ScenarioError, scenario_of
 from adapters.simulator.settlement import settle_expired
 from adapters.simulator.surface import level_of
 from adapters.simulator.universe import Universe, register_underlyings
@@ -171,8 +171,22 @@ def open_venue(config: VenueConfig, machine_now: datetime | None = None) -> Venu
 
     Raises ChainFileError, BookError, StateError or ScenarioError, each naming the file or word and the remedy.
     """
-    scenario = scenario_of(config.scenario) if config.scenario else None
     raw = state.read_state(config.state) if config.state else None
+    try:
+        return _opened(config, raw, machine_now or datetime.now(UTC))
+    except (BookError, ChainFileError, ScenarioError, state.StateError):
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        if raw is None:
+            raise
+        raise state.StateError(
+            f"state file {config.state} does not hold what a venue writes ({type(error).__name__}: {error}); "
+            "move it away to start afresh"
+        ) from error
+
+
+def _opened(config: VenueConfig, raw: Mapping[str, Any] | None, machine_now: datetime) -> Venue:
+    scenario = scenario_of(config.scenario) if config.scenario else None
     _refuse_other(config, raw)
     chains = read_chains(config.chains)
     universe = Universe()
@@ -181,7 +195,7 @@ def open_venue(config: VenueConfig, machine_now: datetime | None = None) -> Venu
     if chains:
         recording = Recording(chains, _recorded_moment(chains[0].session))
         recording.register(universe)
-    clock = _clock(config, raw, recording, machine_now or datetime.now(UTC))
+    clock = _clock(config, raw, recording, machine_now)
     market = _market(config, raw, recording, universe, clock)
     name = config.state.stem if config.state else ""
     account_id = raw["account_id"] if raw else account_id_of(config.seed, name + "".join(p.name for p in config.chains))

@@ -1,5 +1,6 @@
 """The inbox: the queue at the left, the open card at the right. A decision is one compare-and-set in a callback."""
 
+from collections.abc import Iterable
 from html import escape
 
 import streamlit as st
@@ -130,10 +131,17 @@ def _card(cockpit: Cockpit, pulse: Pulse, proposal_id: int) -> None:
         st.html(look.empty("This proposal is gone.", "Choose another from the inbox."))
         st.button("Back to the inbox", on_click=_open, args=(None,))
         return
+    renewed = _renewal(card.proposal, pulse.open_cards)
+    if renewed is not None:
+        _open(renewed)
+        card = cockpit.ask(lambda store: blocking.read_card(store, renewed, machine_now())) or card
+    if card.legs_trouble:
+        _unreadable(cockpit, card, pulse)
+        return
     _keep_preview_fresh(cockpit, card)
     title, strikes = st.columns([7, 5], gap="medium", vertical_alignment="bottom")
     title.html(view.head(card))
-    strikes.html(view.ruler(card))
+    strikes.html(view.ruler(card) or "&nbsp;")  # a hedge in futures or shares has no strikes
     st.html(view.rationale(card.proposal))
     st.html(view.price_line(card))
     if card.proposal.status == ProposalStatus.PENDING:
@@ -156,6 +164,17 @@ def _card(cockpit: Cockpit, pulse: Pulse, proposal_id: int) -> None:
         st.html(view.checks(card))
 
 
+def _unreadable(cockpit: Cockpit, card: Card, pulse: Pulse) -> None:
+    """A row whose legs are not legs: what is wrong with it, and the way out of the inbox; it can never be sent."""
+    st.html(view.head(card))
+    remedy = "Nothing of it can be sent. Reject it; the next check writes new proposals."
+    st.html(look.trouble("Its legs cannot be read", card.legs_trouble, remedy))
+    if card.proposal.status == ProposalStatus.PENDING:
+        _actions(cockpit, card)
+    else:
+        _ended(card, pulse)
+
+
 def _ended(card: Card, pulse: Pulse) -> None:
     """What became of a decided card, and the way to the next one."""
     _say(str(card.proposal.id))
@@ -164,6 +183,16 @@ def _ended(card: Card, pulse: Pulse) -> None:
         newest = next((row.id for row in pulse.open_cards), None)
         if newest is not None:
             st.button("Open the next proposal", key="newest", on_click=_open, args=(newest,))
+
+
+def _renewal(shown: ProposedTrade, waiting: Iterable[ProposedTrade]) -> int | None:
+    """The same trade as a newer check wrote it: it takes the place of the one it superseded, at its own prices. A click
+    on the old one that is on its way is still refused, for it names the old one."""
+    if shown.status != ProposalStatus.SUPERSEDED:
+        return None
+    same = (shown.account_id, shown.legs_hash, shown.quantity)
+    twins = (row.id for row in waiting if (row.account_id, row.legs_hash, row.quantity) == same and row.id != shown.id)
+    return next(twins, None)
 
 
 def _margin_note(card: Card) -> str:

@@ -181,6 +181,8 @@ def quote_age(facts: GateFacts) -> str | None:
         age = (facts.desk_now - q.at).total_seconds()
         if age > facts.rules.quote_age:
             return f"the quote of {q.name} is {age:.1f} s old, over {facts.rules.quote_age:g} s"
+        if age < -facts.rules.quote_age:  # two clocks disagree: such a quote would look fresh for ever
+            return f"the quote of {q.name} is dated {-age:.1f} s in the future"
     return None
 
 

@@ -102,7 +102,7 @@ class _Page:
                 self.refuse(_join(path, name), f"unknown key; known are {', '.join(sorted(required | optional))}")
         for name in sorted(required):
             if name not in raw:
-                self.refuse(_join(path, name), "missing key")
+                self.refuse(_join(path, name), "missing key; add it or restore the file")
 
     def table(self, cls: type[R], raw: Any, path: str, given: Mapping[str, Any] | None = None) -> R:
         """One frozen type from one table, every key checked by the type's own metadata; `given` are read already."""
@@ -216,7 +216,7 @@ def _profile(page: _Page, raw: Any, path: str) -> ProfileRules:
     body = page.mapping(raw, path)
     names = {regime.value for regime in LOOSE_TO_TIGHT}
     for name in sorted(names - set(body)):
-        page.refuse(_join(path, name), "missing key")
+        page.refuse(_join(path, name), "missing key; add it or restore the file")
     regimes = {r: page.table(RegimeLimits, body[r.value], _join(path, r.value)) for r in LOOSE_TO_TIGHT}
     own = {key: value for key, value in body.items() if key not in names}
     rules = page.table(ProfileRules, own, path, {"regimes": regimes})
@@ -247,7 +247,7 @@ def _check_order(page: _Page, regimes: Mapping[Regime, RegimeLimits], path: str)
         if None in values:
             if any(value is not None for value in values):
                 absent = LOOSE_TO_TIGHT[values.index(None)]
-                page.refuse(f"{path}.{absent}.{name}", "missing key: the other regimes have it")
+                page.refuse(f"{path}.{absent}.{name}", "missing key: the other regimes have it; add it or restore the file")
             continue
         sizes = [abs(value) for value in values]
         key = f"{path}.{Regime.CRISIS}.{'gamma_floor' if name == 'gamma' else name}"

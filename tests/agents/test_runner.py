@@ -145,19 +145,20 @@ async def test_a_request_to_run_now_runs_an_agent_long_before_its_interval(desk:
     assert (await desk.store.control.request(asked[0])).status == "done"
 
 
-async def test_what_an_agent_watches_wakes_it_when_it_changes_and_only_then(desk: Desk) -> None:
-    runs, world = [], {"breaches": 0}
+async def test_a_new_reason_wakes_an_agent_and_one_that_is_gone_does_not(desk: Desk) -> None:
+    runs, reasons = [], {"breach", "missing"}
 
     async def counts(_desk: Desk) -> Report:
         runs.append(1)
         return Report("counted")
 
-    async def watch(_desk: Desk) -> int:
-        return world["breaches"]
+    async def watch(_desk: Desk) -> frozenset[object]:
+        return frozenset(reasons)
 
     async def woke() -> bool:
+        reasons.discard("missing")
         if len(runs) == 1:
-            world["breaches"] = 1
+            reasons.add("another breach")
             await desk.store.control.beat(Heartbeat(agent="other", state="ok", sentence="", at=datetime.now(UTC)))
         return len(runs) >= 2
 

@@ -14,9 +14,10 @@ from app import decide
 from app.cockpit import Cockpit
 from database.errors import DatabaseUnavailable
 from database.store import Store, open_store
-from models.proposed_trade import ProposalStatus
+from models.proposed_trade import Check, Origin, ProposalStatus, ProposedTrade
 from models.settings import VARIABLES
 from tests.app.seed import lock_a_family, seed
+from tests.desk_run import eventually
 
 PAGES = ("desk", "proposals", "book", "orders", "ops")
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +136,25 @@ def test_the_queue_opens_another_card(memory: Memory) -> None:
     assert "Long put ×4" in words(app)
     button(app, "next").click().run()
     assert "#3" in words(app)
+
+
+def test_a_card_that_a_newer_check_renewed_is_followed_and_another_is_not(memory: Memory) -> None:
+    memory.do(seed)
+    app = opened("proposals")
+    assert "#1" in words(app)
+
+    async def check_again(store: Store, now: datetime) -> None:
+        old = await store.proposals.pending(None, now)
+        rows = [ProposedTrade(**{**row.model_dump(exclude={"id"}), "breach_set_id": "again"}) for row in old[:1]]
+        last = await store.proposals.last_check(old[0].account_id)
+        assert last is not None
+        newer = Check(**last.model_dump(exclude={"id"}))
+        await store.proposals.replace_pending(old[0].account_id, Origin.HEDGE, rows, newer, now)
+
+    memory.do(check_again)
+    eventually(lambda: "#1 " not in words(app.run()), 10, "the newer card")  # a look at the desk is shared for a moment
+    assert "Open the next proposal" not in [one.label for one in app.button]
+    button(app, "approve")
 
 
 def test_halt_stops_approving_everywhere_and_release_takes_the_word(memory: Memory) -> None:

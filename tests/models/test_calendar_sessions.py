@@ -116,3 +116,20 @@ def test_spans_never_overlap_over_a_year() -> None:
                 assert span.start < span.end
                 assert ends is None or span.start >= ends
                 ends = span.end
+
+
+@pytest.mark.parametrize(
+    ("expiry", "cls", "expected"),
+    [
+        (date(2026, 12, 18), "SPX", date(2026, 12, 17)),
+        (date(2026, 12, 18), "SPXW", date(2026, 12, 18)),
+        (date(2027, 6, 17), "SPX", date(2027, 6, 16)),  # Juneteenth observed on the third Friday
+        (date(2026, 11, 27), "SPX", date(2026, 11, 25)),  # Thanksgiving lies between
+    ],
+)
+def test_am_options_trade_last_on_the_session_before_settlement(expiry: date, cls: str, expected: date) -> None:
+    assert calendar.last_trade_day(spxw(expiry, cls)) == expected
+
+
+def test_what_never_expires_has_no_last_trading_day() -> None:
+    assert calendar.last_trade_day(Contract("SPX", SecType.INDEX, "SPX")) is None

@@ -46,7 +46,7 @@ def test_the_desks_whole_list_is_there(venue: Venue) -> None:
 
 
 def test_crude_stops_three_sessions_before_the_twenty_fifth() -> None:
-    assert listing.crude_expiries(date(2026, 11, 1), 2) == [(date(2026, 11, 20), "CLZ6"), (date(2026, 12, 21), "CLF7")]
+    assert listing.crude_expiries(date(2026, 11, 1), 2) == [date(2026, 11, 20), date(2026, 12, 21)]
 
 
 def test_the_same_contract_has_the_same_number_in_another_run(venue: Venue) -> None:
@@ -64,7 +64,9 @@ def test_the_same_contract_has_the_same_number_in_another_run(venue: Venue) -> N
 @pytest.mark.parametrize("right", ["P", "PUT"])
 def test_find_filters_the_way_clients_ask(venue: Venue, right: str) -> None:
     found = venue.market.find(symbol="SPX", sec_type="OPT", expiry="20261218", strike=7000, right=right, currency="USD")
-    assert {i.contract.trading_class for i in found} == {"SPX", "SPXW"}
+    assert {i.contract.trading_class for i in found} == {"SPXW"}
+    monthly = venue.market.find(symbol="SPX", sec_type="OPT", expiry=date(2026, 12, 18), strike=7000, right=right)
+    assert {i.contract.trading_class for i in monthly} == {"SPX", "SPXW"}, "a date is the settlement date"
     item = found[0]
     assert venue.market.find(con_id=item.con_id) == [item]
     assert venue.market.find(local_symbol=item.local_symbol.replace(" ", ""), sec_type="OPT") == [item]
