@@ -81,6 +81,8 @@ class IbkrBroker:
     def state(self) -> SessionState:
         if self._state is SessionState.READY and not (self._orders.ready and self._account.ready):
             return SessionState.DEGRADED
+        if self._state is SessionState.READY and self._ordering.severed:
+            return SessionState.DEGRADED
         return self._state
 
     @property

@@ -24,7 +24,7 @@ from adapters.base import (
     UnknownOutcome,
     WireStatus,
 )
-from adapters.ibkr_orders import CANCELLED_CODE, REFUSALS, fill_of, placed, wire_limit, wire_order
+from adapters.ibkr_orders import CANCELLED_CODE, REFUSALS, RESTORED, SEVERED, fill_of, placed, wire_limit, wire_order
 from adapters.ibkr_socket import Link
 from models.quant.option import Contract
 
@@ -59,6 +59,8 @@ class Ordering:
         self._submitting: set[str] = set()
         self._sent: dict[int, Contract] = {}
         self._open = False
+        self.severed = False
+        """The other end of the socket has itself lost the broker; nothing is sent into that."""
 
     def begin(self) -> None:
         """Listen to the session just opened."""
@@ -68,7 +70,7 @@ class Ordering:
         ib.execDetailsEvent.connect(self._filled, keep_ref=True)
         ib.commissionReportEvent.connect(self._commission_told, keep_ref=True)
         ib.errorEvent.connect(self._error_told, keep_ref=True)
-        self._open = True
+        self._open, self.severed = True, False
 
     def end(self) -> None:
         """The session is over: every iterator of updates ends."""
@@ -85,11 +87,13 @@ class Ordering:
         contract, raw = wire_order(order)
         if not self.link.ready:
             raise NotConnected("submit: the orders connection is closed; nothing was sent")
+        if self.severed:
+            raise NotConnected("submit: the broker's own line is down (1100); nothing was sent")
         self._submitting.add(order.order_ref)
         self._sent |= {leg.con_id: leg.contract for leg in order.legs if leg.con_id is not None}
         try:
             answer = await self._until_certain(
-                lambda ib: ib.placeOrder(contract, raw), order.order_ref, lambda trade: not error_made(trade)
+                lambda ib: ib.placeOrder(contract, raw), order.order_ref, lambda trade: not doubtful(trade)
             )
         except BrokerRefused as error:
             self._say("submit", "refused", started, error.code, error.text)
@@ -203,6 +207,8 @@ class Ordering:
             ib.errorEvent -= refused
         if verdict.done():
             return verdict.result()
+        if not doubts and sent[0].orderStatus.status == INACTIVE:
+            doubts.append("0: the broker holds it inactive")
         if doubts and link.ready:
             return await self._ask_after_doubt(ref, doubts[-1])
         why = "no answer in time" if link.ready else "the connection was lost before an answer"
@@ -299,15 +305,15 @@ class Ordering:
     def _moved(self, trade: ib_async.Trade) -> None:
         if trade.order.whatIf or not trade.order.orderRef:
             return
-        if not error_made(trade):
+        if not doubtful(trade):
             self._tell(OrderUpdate(order=placed(trade)))
-        elif trade.orderStatus.status == "Cancelled" and trade.order.orderRef not in self._submitting:
+        elif trade.orderStatus.status in ("Cancelled", INACTIVE) and trade.order.orderRef not in self._submitting:
             task = asyncio.get_running_loop().create_task(self._ask_the_truth(trade))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _ask_the_truth(self, trade: ib_async.Trade) -> None:
-        """ib_async marked an order Cancelled because of a code; tell what the broker's lists say instead."""
+        """A code or a status proves nothing about an order; tell what the broker's lists say instead."""
         found = await self.find(trade.order.orderRef)
         told = placed(trade)
         truth = found.data if found.data is not None else replace(told, status=WireStatus.UNKNOWN)
@@ -327,11 +333,25 @@ class Ordering:
         self._filled(trade, raw)
 
     def _error_told(self, about: int, code: int, text: str, _contract: Any) -> None:
+        if code in SEVERED:
+            self.severed = True
+        elif code in RESTORED and self.severed:
+            self.link.close()  # what happened meanwhile was not heard: connect anew and reconcile
         if about > 0 and code != CANCELLED_CODE:
             self.on_call(CallRecord("error", "order", code, text))
 
     def _say(self, call: str, outcome: str, started: float, code: int | None = None, text: str = "") -> None:
         self.on_call(CallRecord(call, outcome, code, text, (time.perf_counter() - started) * 1000))
+
+
+INACTIVE = "Inactive"
+
+
+def doubtful(trade: ib_async.Trade) -> bool:
+    """Whether the present status proves nothing: made by ib_async itself, or Inactive without a refusal, which IBKR
+    also says of orders that it will work later."""
+    refused = any(entry.errorCode in REFUSALS for entry in trade.log)
+    return error_made(trade) or (trade.orderStatus.status == INACTIVE and not refused)
 
 
 def error_made(trade: ib_async.Trade) -> bool:

@@ -27,6 +27,10 @@ REFUSALS = frozenset({
 CANCELLED_CODE = 202
 """The broker's own word that an order ended by cancel; the only code whose "Cancelled" is believed unasked."""
 
+SEVERED = frozenset({1100, 2110})
+"""TWS or the gateway lost the broker: it still takes orders, and nobody knows when they leave it."""
+RESTORED = frozenset({1101, 1102})
+
 _STATUS = {
     "PendingSubmit": WireStatus.WORKING,
     "ApiPending": WireStatus.WORKING,

@@ -1,6 +1,7 @@
 """What a claim takes and what it leaves: the approval, the intent with its random reference, the book before it."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from models.order import Order
 from models.proposed_trade import Approval, ProposedTrade
 from models.quant.lifecycle import Instruction
 from models.quant.option import Contract
-from models.quant.product import is_spx_family
+from models.quant.product import Toward, is_spx_family, product_of, round_to_tick
 from models.quant.structure import Leg
 
 BRIDGE = "bridge"
@@ -49,10 +50,22 @@ class Step:
     illegal: str | None = None
 
 
-def intent(approval: Approval, legs: tuple[Leg, ...], before: Before, now: datetime) -> Order:
-    """The complete order, before anything leaves. The reference is random: the one link that survives every failure."""
+def new_reference() -> str:
+    """128 random bits: the one link between our row and the broker's order that survives every failure."""
+    return secrets.token_hex(16)
+
+
+def on_tick(legs: Sequence[Leg], limit: float) -> float:
+    """A limit (debit positive) on the ticket's price grid, rounded towards the desk."""
+    product = product_of(legs[0].contract)
+    tick = product.combo_tick if len(legs) > 1 else product.tick(limit)
+    return round_to_tick(limit, tick, Toward.DOWN)
+
+
+def intent(approval: Approval, legs: tuple[Leg, ...], before: Before, order_ref: str, now: datetime) -> Order:
+    """The complete order exactly as it will leave, written before anything does."""
     return Order(
-        order_ref=secrets.token_hex(16),
+        order_ref=order_ref,
         proposal_id=approval.proposal_id,
         approval_id=approval.id,
         account_id=approval.account_id,
@@ -63,7 +76,7 @@ def intent(approval: Approval, legs: tuple[Leg, ...], before: Before, now: datet
         action=approval.action,
         quantity=approval.quantity,
         order_type="LMT",
-        limit_price=approval.limit_price,
+        limit_price=on_tick(legs, min(approval.limit_price, approval.worst_price)),
         worst_price=approval.worst_price,
         tif="DAY",
         status=Instruction.INTENDED,

@@ -19,10 +19,11 @@ from adapters.base import (
     NewOrder,
     NotConnected,
     PlacedOrder,
+    SessionState,
     UnknownOutcome,
     WireStatus,
 )
-from bridge.claims import Before, Claim, Step
+from bridge.claims import Before, Claim, Step, new_reference
 from bridge.facts import FactFinder, Ticket, halt_file
 from bridge.life import Life
 from database.errors import DatabaseError
@@ -31,8 +32,7 @@ from models.market import Quote
 from models.order import Order, WhatIf
 from models.proposed_trade import Approval, ProposedTrade
 from models.quant.gates import ask_gates, refusal
-from models.quant.lifecycle import Instruction, InstructionEvent
-from models.quant.product import Toward, product_of, round_to_tick
+from models.quant.lifecycle import DONE, Instruction, InstructionEvent
 from models.quant.regime import RegimeFileError
 from models.quant.structure import Action, Leg, LegsError, combo_price, legs_from_json, legs_hash
 
@@ -89,28 +89,38 @@ class Crossing:
                 await self._record(order.order_ref, InstructionEvent.REFUSE, "the memory failed before it left")
             elif order.status == Instruction.SENT:
                 await self._lose(order, "the memory failed around the send")
+            elif order.status == Instruction.UNKNOWN:
+                await self.announce_unknown(order, order.reason)  # its lock may be what could not be written
 
     # ── one approval ─────────────────────────────────────────────────────────────────────────────────────────────
     async def _cross(self, approval: Approval, proposal: ProposedTrade | None) -> bool:
         life = self._life
         assert approval.id is not None
         before = await self._before(approval, proposal)
-        claim = await life.manager.claim(approval.id, before, life.now())
+        reference = new_reference()
+        life.sent.add(reference)  # first: a claim that was written but whose answer was lost is still of this life
+        claim = await life.manager.claim(approval.id, before, reference, life.now())
         if claim is None:
             return False
         if claim.order is None:
             await self._void(claim)
             return True
-        life.sent.add(claim.order.order_ref)
         reason, legs = await self._why_not(claim)
+        if reason is None and not self._in_session:
+            reason = "the session with the broker was lost before it could leave"
         if reason is None:
-            reason = await life.manager.pass_fence(claim.order.order_ref, halt_file(life.settings.var_dir), life.now())
+            reason = await life.manager.pass_fence(reference, lambda: halt_file(life.settings.var_dir), life.now)
         if reason is not None:
             await life.manager.record(claim.order.order_ref, InstructionEvent.REFUSE, life.now(), reason)
             log.info("order %s refused: %s", claim.order.order_ref[:8], reason)
             return True
         await self._send(claim.order, legs)
         return True
+
+    @property
+    def _in_session(self) -> bool:
+        """Connected, reconciled, and the broker itself reachable: only then may anything leave."""
+        return self._life.ready.is_set() and self._life.broker.state is SessionState.READY
 
     async def _before(self, approval: Approval, proposal: ProposedTrade | None) -> Before:
         """The book and the ticket's mid as they are at the claim, for the journal."""
@@ -149,16 +159,21 @@ class Crossing:
         assert claim.order is not None
         try:
             legs = await self._qualified(claim.legs)
-            preview = await self.preview(
-                claim.order.account_id, legs, claim.order.quantity, claim.order.limit_price, claim.order.proposal_id
+            order = claim.order
+            taken, preview = await asyncio.gather(  # two sessions, asked at once
+                self._reference_is_free(order.order_ref),
+                self.preview(order.account_id, legs, order.quantity, order.limit_price, order.proposal_id),
             )
-            facts = await self._facts.gather(claim, claim.order.order_ref, preview, life.now())
-            reason = refusal(ask_gates(facts))
-            if reason is None:
-                reason = await self._reference_is_free(claim.order.order_ref)
+            if taken is not None:
+                return taken, ()
+            # Last, so that nothing slow stands between what the gates saw and the send.
+            facts = await self._facts.gather(claim, order.order_ref, preview, life.now())
+            return refusal(ask_gates(facts)), legs
         except (AdapterError, DatabaseError, RegimeFileError, LegsError, ValueError) as error:
             return f"the gates could not be asked: {error}", ()
-        return reason, legs
+        except Exception as error:  # nothing has left: a refusal in words is worth more than a bridge that dies
+            log.exception("the gates of %s failed in an unforeseen way", claim.order.order_ref[:8])
+            return f"the gates could not be asked: {type(error).__name__}: {error}", ()
 
     async def _qualified(self, legs: tuple[Leg, ...]) -> tuple[Leg, ...]:
         answer = await self._life.broker.qualify([leg.contract for leg in legs])
@@ -236,8 +251,10 @@ class Crossing:
         step = await self._record(told.order_ref, event, told.text, told)
         if step.illegal is not None:
             if not answers_send:
-                await self._contradicted(known, told, step.illegal)
+                await self.contradicted(known, told, step.illegal)
             return
+        if step.changed and known.status in DONE and known.acked_at is None:
+            await self._reappeared(known, told, f"it was {known.status}, and no broker had ever acknowledged it")
         if step.changed and step.order.status == Instruction.UNKNOWN:
             await self.announce_unknown(step.order, told.text or "the broker's word proves nothing")
         elif step.changed and known.status == Instruction.UNKNOWN:
@@ -245,13 +262,15 @@ class Crossing:
         if step.changed:
             life.revalue.set()
 
-    async def _contradicted(self, known: Order, told: PlacedOrder, illegal: str) -> None:
+    async def contradicted(self, known: Order, told: PlacedOrder, illegal: str) -> None:
         """An ended order lives? The word may be older than the end we know: only a fresh list is believed."""
+        answer = await self._life.broker.open_orders()
+        if any(order.order_ref == told.order_ref for order in answer.data or ()):
+            await self._reappeared(known, told, illegal)
+
+    async def _reappeared(self, known: Order, told: PlacedOrder, because: str) -> None:
         life = self._life
-        answer = await life.broker.open_orders()
-        if not any(order.order_ref == told.order_ref for order in answer.data or ()):
-            return
-        why = f"the broker says {told.status.value}: {illegal}"
+        why = f"the broker says {told.status.value}: {because}"
         await life.manager.lock(known.account_id, known.risk_family, "reappeared", why, life.now())
         await life.alarm(f"reappeared:{told.order_ref}", "red", "An ended order lives at the broker", why)
 
@@ -289,19 +308,16 @@ class Crossing:
 GREEKS = ("spx_delta", "gamma", "vega", "vega_weighted", "theta", "market_value")
 
 
+UNKNOWN_CAUSE = "unknown order "
+
+
 def unknown_cause(order_ref: str) -> str:
-    return f"unknown order {order_ref[:8]}"
+    """Why a family is locked and an alert fires while this order's outcome is unknown."""
+    return f"{UNKNOWN_CAUSE}{order_ref[:8]}"
 
 
 def wire_form(order: Order, legs: tuple[Leg, ...]) -> NewOrder:
-    """What leaves: the limit on the tick grid, rounded towards the desk and never past the worst price signed."""
-    product = product_of(legs[0].contract)
-    tick = product.combo_tick if len(legs) > 1 else product.tick(order.limit_price or 0.0)
-    limit = order.limit_price
-    if limit is not None:
-        limit = round_to_tick(
-            min(limit, order.worst_price if order.worst_price is not None else limit), tick, Toward.DOWN
-        )
+    """What leaves: the written order with the broker's present conIds, and nothing decided here."""
     return NewOrder(
         order_ref=order.order_ref,
         account_id=order.account_id,
@@ -309,7 +325,7 @@ def wire_form(order: Order, legs: tuple[Leg, ...]) -> NewOrder:
         action=Action(order.action),
         quantity=order.quantity,
         order_type=order.order_type,
-        limit_price=limit,
+        limit_price=order.limit_price,
         tif=order.tif,
     )
 

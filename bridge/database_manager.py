@@ -3,9 +3,10 @@
 An order exists here before it exists anywhere else; what the broker says of it is appended, never overwritten.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import select
@@ -44,8 +45,9 @@ class DatabaseManager:
         async with self.store.reading() as session:
             return [(approval, proposal) for approval, proposal in (await session.execute(query)).all()]
 
-    async def claim(self, approval_id: int, before: Before, now: datetime) -> Claim | None:
-        """Take the approval and write the intent, or why not, in one durable commit. None: another was first."""
+    async def claim(self, approval_id: int, before: Before, order_ref: str, now: datetime) -> Claim | None:
+        """Take the approval and write its intent under `order_ref`, or why not, in one durable commit. None: another
+        was first."""
         async with self.store.writing(durable=True) as session:
             free = select(Approval).where(
                 col(Approval.id) == approval_id,
@@ -63,7 +65,7 @@ class DatabaseManager:
                 approval.refused_reason = refusal
                 await self._audit(session, "refuse", f"approval {approval.id}", {"reason": refusal}, now)
                 return Claim(approval, proposal, None, refusal=refusal)
-            order = intent(approval, legs, before, now)
+            order = intent(approval, legs, before, order_ref, now)
             session.add(order)
             await session.flush()
             detail = {"greeks_before": before.greeks, "breaches_before": before.breaches, "mid": before.mid}
@@ -86,6 +88,7 @@ class DatabaseManager:
             (approval.good_until <= now, f"it was good until {approval.good_until:%H:%M:%S} UTC and came too late"),
             (approval.account_id != proposal.account_id, "it names another account than its proposal"),
             (approval.quantity < 1, f"its quantity is {approval.quantity}"),
+            (not isfinite(approval.limit_price + approval.worst_price), "its price is not a number"),
             (approval.action != Action.BUY, "a ticket is bought as its legs say; this one asks to sell it"),
         )
         for void, reason in reasons:
@@ -100,12 +103,16 @@ class DatabaseManager:
         return legs, None
 
     # ── the fence ────────────────────────────────────────────────────────────────────────────────────────────────
-    async def pass_fence(self, order_ref: str, halted: bool, now: datetime) -> str | None:
-        """The last look before the send, in the commit that marks it sent: lease, halt, and that it is still only
-        intended. Returns why it may not leave, or None when it may, once."""
+    async def pass_fence(self, order_ref: str, halted: Callable[[], bool], clock: Callable[[], datetime]) -> str | None:
+        """The last look before the send, in the commit that marks it sent: lease, halt, the approval's end, and that
+        it is still only intended. Returns why it may not leave, or None when it may, once.
+
+        `clock` is read, and `halted` (the file) asked, under the lock: waiting for it may take seconds.
+        """
         async with self.store.writing(durable=True) as session:
             order = await _locked(session, order_ref)
-            reason = await self._fence(session, order, halted, now)
+            now = clock()
+            reason = await self._fence(session, order, halted(), now)
             if reason is None:
                 order.status, order.sent_at = Instruction.SENT, now
                 session.add(_event(order, "send", Instruction.INTENDED, order.status, now))
@@ -114,6 +121,12 @@ class DatabaseManager:
     async def _fence(self, session: AsyncSession, order: Order, halted: bool, now: datetime) -> str | None:
         if order.status != Instruction.INTENDED:
             return f"it is already {order.status}"
+        approval = await session.get(Approval, order.approval_id)
+        if approval is None or approval.good_until <= now:
+            return "its approval ended before it could leave"
+        return await self._brakes(session, halted, now)
+
+    async def _brakes(self, session: AsyncSession, halted: bool, now: datetime) -> str | None:
         lease = await session.get(Lease, BRIDGE)
         if lease is None or lease.holder != self.holder or lease.until <= now:
             return "this bridge no longer holds the lease"
@@ -121,6 +134,11 @@ class DatabaseManager:
         if halted or halt is None or halt.value != "off":
             return "HALT is on"
         return None
+
+    async def may_change(self, halted: bool, now: datetime) -> str | None:
+        """Why a resting order's price may not be changed now: the lease went, or HALT is on."""
+        async with self.store.reading() as session:
+            return await self._brakes(session, halted, now)
 
     # ── what became of it ────────────────────────────────────────────────────────────────────────────────────────
     async def record(
@@ -145,6 +163,8 @@ class DatabaseManager:
                 path = hear(Instruction(order.status), event)
             except IllegalStep as error:
                 return Step(order, changed=False, illegal=str(error))
+            if order.status == Instruction.UNKNOWN and told is not None:
+                _believe_limit(order, told)
             for state in path:
                 session.add(_event(order, event.value, order.status, state, now, text))
                 order.status = state
@@ -308,7 +328,7 @@ def _says_nothing_new(order: Order, event: InstructionEvent, told: PlacedOrder |
     repeats = {
         InstructionEvent.ACKNOWLEDGE: state is not Instruction.UNKNOWN and state is not Instruction.SENT,
         InstructionEvent.PART_FILL: same_fill and state is not Instruction.UNKNOWN,
-        InstructionEvent.FILL: same_fill and state is Instruction.FILLED,
+        InstructionEvent.FILL: same_fill and state in DONE,
         InstructionEvent.CANCEL: same_fill and state is Instruction.CANCELLED,
         InstructionEvent.REJECT: state is Instruction.REJECTED,
         InstructionEvent.LOSE: state is Instruction.UNKNOWN,
@@ -316,6 +336,12 @@ def _says_nothing_new(order: Order, event: InstructionEvent, told: PlacedOrder |
     if event is InstructionEvent.ACKNOWLEDGE and state in DONE:
         return False
     return repeats.get(event, False)
+
+
+def _believe_limit(order: Order, told: PlacedOrder) -> None:
+    """A modify whose answer was lost may have reached the broker: the limit it works is the order's limit."""
+    if told.limit_price is not None and told.limit_price != order.limit_price:
+        order.limit_price, order.revision = told.limit_price, order.revision + 1
 
 
 def _fill_in(order: Order, event: InstructionEvent, now: datetime, text: str, told: PlacedOrder | None) -> None:

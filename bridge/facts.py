@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adapters.base import Broker
+from bridge.account import snapshot_of
 from bridge.claims import Claim
 from bridge.outlook import Observatory, Outlook, mid_of
 from database.orders import InFlight
@@ -19,24 +19,24 @@ from models.calendar import CalendarError, is_open
 from models.control import Switch, SwitchName
 from models.market import Quote
 from models.order import WhatIf
-from models.quant.breach import BreachKind, smallest_hedge_lot, worsened
+from models.quant.aftermath import legs_room
+from models.quant.breach import smallest_hedge_lot
+from models.quant.candidate import Scene
 from models.quant.gates import ApprovalFact, GateFacts, QuoteFact, Stage, WhatIfFact
 from models.quant.lifecycle import Instruction
 from models.quant.option import Contract
 from models.quant.portfolio import exposure_from
 from models.quant.product import product_of
 from models.quant.regime_rules import Regime
-from models.quant.room import TicketRoom, room_of, ticket_room
+from models.quant.room import TicketRoom
 from models.quant.structure import Action, Leg, QuoteSource, combo_price, contract_from_json, legs_from_json
-from models.quant.vectors import ContractVectors, vectorise
+from models.quant.vectors import vectorise
 from models.settings import Settings
 
 ACCOUNT_LIFE = timedelta(seconds=60)
 """An older account snapshot is not knowledge of funds."""
 
 HALT_FILE = "HALT"
-BESIDE_THE_ROOM = (BreachKind.VAR, BreachKind.VEGA_SHARE, BreachKind.SHORT_NOTIONAL, BreachKind.DEFINED_LOSS)
-"""Caps that are not linear in the quantity; they are valued before and after instead."""
 
 
 def halt_file(var_dir: Path) -> bool:
@@ -81,18 +81,18 @@ class FactFinder:
         desk_now = self._broker.clock.at(machine)
         desk = await store.control.desk()
         switches = await store.control.switches()
-        positions = await store.book.positions(account)
+        # In this order: a fill that comes between the two reads counts twice, the other way round it would not at all.
         flying = [f for f in await store.orders.in_flight(account, machine) if f.order_ref != own_ref]
+        positions = await store.book.positions(account)
         held = [contract_from_json(row.contract_json) for row in positions]
         contracts = list(dict.fromkeys([*held, *(leg.contract for leg in claim.legs), *contracts_of(flying)]))
         outlook = await self._observatory.look(contracts, desk_now, machine, await self.regime_before(account))
         quotes = await store.market.quotes(leg.contract.identity for leg in claim.legs)
         ticket = Ticket(claim, claim.legs, quotes)
-        money = await store.book.latest_account(account)
-        money = money if money is not None and machine - money.at <= ACCOUNT_LIFE else None
+        money = await self._money(account, machine)
         locks = await store.control.locks(account)
         working = await store.orders.working(account)
-        accounts = (await self._broker.accounts()).data or ()
+        accounts = await self._own_accounts(desk.account_ids)
         limits = outlook.limits(_float(money.net_liquidation) if money else None)
         approval, proposal = claim.approval, claim.proposal
         assert proposal is not None and claim.order is not None
@@ -139,6 +139,19 @@ class FactFinder:
             margin_max=limits.margin_max,
         )
 
+    async def _money(self, account: str, machine: datetime) -> AccountSnapshot | None:
+        """The account's last snapshot; after an outage, before the first valuation, the broker's word of now."""
+        row = await self._store.book.latest_account(account)
+        if row is not None and machine - row.at <= ACCOUNT_LIFE:
+            return row
+        answer = await self._broker.account_values(account)
+        return None if answer.data is None else snapshot_of(answer.data, machine, self._broker.clock.at(machine))
+
+    async def _own_accounts(self, bound: Sequence[str]) -> tuple[str, ...]:
+        """What the login offers and this desk may trade: its own accounts, and IB_ACCOUNT alone when that is set."""
+        offered, only = (await self._broker.accounts()).data or (), self._settings.ib_account
+        return tuple(name for name in offered if name in bound and only in ("", name))
+
     async def regime_before(self, account: str) -> Regime | None:
         """The regime applied at the last valuation."""
         rows = await self._store.book.latest_greeks(account)
@@ -174,56 +187,29 @@ class FactFinder:
         money: AccountSnapshot | None,
     ) -> TicketRoom | None:
         """The room under every cap, with orders in flight at their worst; None when the limits are unknown."""
-        limits = outlook.limits(_float(money.net_liquidation) if money else None)
-        if not limits.known:
-            return None
-        held = {contract_from_json(row.contract_json): row.quantity for row in positions}
-        ways = [amounts_of(order) for order in flying]
-        unit = {leg.contract: float(leg.signed_ratio) for leg in ticket.legs}
-        everything = list(dict.fromkeys([*held, *unit, *(c for way in ways for c in way)]))
-        vectors = vectorise(everything, outlook.view, spx_vix_history=outlook.history)
-
-        def measure(amounts: dict[Contract, float]) -> NDArray[np.float64]:
-            return measures_of(vectors, {c.identity: q for c, q in amounts.items()}, limits.vega_measure)
-
-        margin = _float(money.maintenance_margin) if money else None
-        lot = smallest_hedge_lot(outlook.view.spx)
-        room = room_of(measure(held), limits, lot, [measure(way) for way in ways], margin)
-        quantity = ticket.claim.approval.quantity
-        after = {c: held.get(c, 0.0) + quantity * unit.get(c, 0.0) for c in everything}
-        exposures = [
-            exposure_from(vectors, [book.get(c, 0.0) for c in everything], limits.nlv, margin) for book in (held, after)
-        ]
-        also = [b.words for b in worsened(exposures[0], exposures[1], limits, lot) if b.kind in BESIDE_THE_ROOM]
-        return ticket_room(room, measure(unit), closes(held, unit, quantity, ways), also)
+        nlv, margin = (_float(money.net_liquidation), _float(money.maintenance_margin)) if money else (None, None)
+        held = {row.identity: row.quantity for row in positions}
+        contracts = [contract_from_json(row.contract_json) for row in positions]
+        everything = [*contracts, *(leg.contract for leg in ticket.legs), *contracts_of(flying)]
+        vectors = vectorise(list(dict.fromkeys(everything)), outlook.view, spx_vix_history=outlook.history)
+        scene = Scene(
+            vectors=vectors,
+            exposure=exposure_from(vectors, vectors.quantities(held), nlv, margin),
+            limits=outlook.limits(nlv),
+            hedges=outlook.appetite.hedges,
+            gates=outlook.appetite.gates,
+            spx=outlook.view.spx,
+            held=held,
+            in_flight=tuple(amounts_of(order) for order in flying),
+            smallest_lot=smallest_hedge_lot(outlook.view.spx),
+        )
+        return legs_room(scene, ticket.legs, ticket.claim.approval.quantity)
 
 
-def measures_of(vectors: ContractVectors, amounts: dict[str, float], vega_measure: str) -> NDArray[np.float64]:
-    """The measures of signed amounts (WIDTH,) in the order of models.quant.room; NaN is unknown."""
-    quantities = vectors.quantities(amounts)
-    rows = np.flatnonzero(quantities)
-    q, v = quantities[rows], vectors.take(rows)
-    vega = v.vega_weighted if vega_measure == "vega_weighted" else v.vega
-    return np.concatenate([[q @ v.spx_delta, q @ v.gamma, q @ vega, q @ v.theta], q @ v.stress])
-
-
-def closes(
-    held: dict[Contract, float], unit: dict[Contract, float], quantity: int, ways: Sequence[dict[Contract, float]]
-) -> bool:
-    """Whether every leg only reduces what is held and not already being closed."""
-    for contract, per_unit in unit.items():
-        have, wanted = held.get(contract, 0.0), per_unit * quantity
-        closing = sum(way.get(contract, 0.0) for way in ways if way.get(contract, 0.0) * have < 0)
-        left = have + closing
-        if left * wanted >= 0 or abs(wanted) > abs(left):
-            return False
-    return True
-
-
-def amounts_of(order: InFlight) -> dict[Contract, float]:
-    """Signed contracts an order may still bring."""
+def amounts_of(order: InFlight) -> dict[str, float]:
+    """Signed contracts an order may still bring, by identity."""
     side = 1 if order.action == Action.BUY else -1
-    return {leg.contract: side * leg.signed_ratio * order.quantity for leg in legs_from_json(order.legs_json)}
+    return {leg.contract.identity: side * leg.signed_ratio * order.quantity for leg in legs_from_json(order.legs_json)}
 
 
 def contracts_of(flying: Sequence[InFlight]) -> list[Contract]:

@@ -72,7 +72,7 @@ def closings(
     out = []
     for row in positions:
         contract = contract_from_json(row.contract_json)
-        closing = [amounts_of(order).get(contract, 0.0) for order in flying]
+        closing = [amounts_of(order).get(row.identity, 0.0) for order in flying]
         left = row.quantity + sum(amount for amount in closing if amount * row.quantity < 0)
         if left * row.quantity > 0 and abs(left) >= 1:
             out.append(_closing(row, contract, int(abs(left)), quotes.get(row.identity)))
@@ -124,6 +124,7 @@ def _proposal(account: str, reason: str, by: str, closing: Closing, now: datetim
         net_premium=Decimal(str(premium)),
         margin_source=MarginSource.UNKNOWN,
         origin=Origin.HAND,
+        breach_set_id=f"flatten {closing.leg.contract.identity}",  # asked twice, approved once: the others are siblings
         justification=f"flatten asked by {by}: {reason}",
         created_at=now,
         expires_at=now + GOOD_FOR,

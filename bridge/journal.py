@@ -12,8 +12,8 @@ from models.book import PortfolioGreeks
 from models.order import Execution, Order, OrderEvent, TradeJournal
 from models.quant.breach import Breach
 
-COMMISSION_PATIENCE = timedelta(seconds=20)
-"""How long a row waits for the broker's commissions; later they are unknown."""
+PATIENCE = timedelta(seconds=20)
+"""How long a row waits for the broker's commissions (later they are unknown), and hurries the valuation meanwhile."""
 
 GREEKS = ("spx_delta", "gamma", "vega", "vega_weighted", "theta", "market_value")
 
@@ -25,12 +25,12 @@ async def write_due(life: Life, account: str, after: PortfolioGreeks, breaches: 
         if order.account_id != account:
             continue
         fills = await life.store.orders.executions(order.order_ref, limit=10_000)
-        if not _complete(order, fills) or any(fill.recorded_at >= after.at for fill in fills):
-            life.revalue.set()
-            continue
+        recent = order.done_at is not None and life.now() - order.done_at < PATIENCE
         told = all(fill.commission is not None for fill in fills)
-        if not told and order.done_at is not None and life.now() - order.done_at < COMMISSION_PATIENCE:
-            life.revalue.set()
+        valued = _complete(order, fills) and all(fill.recorded_at < after.at for fill in fills)
+        if not valued or (recent and not told):
+            if recent:  # what never comes must not keep the bridge valuing without a pause
+                life.revalue.set()
             continue
         events = await life.store.orders.events(order.order_ref)
         proposal = await life.store.proposals.get(order.proposal_id) if order.proposal_id else None

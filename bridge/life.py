@@ -41,15 +41,26 @@ class Life:
     revalue: asyncio.Event = field(default_factory=asyncio.Event)
     """Asks the valuation for a pass at once."""
 
+    _notices: set[asyncio.Task[None]] = field(default_factory=set)
+
     def desk_now(self) -> datetime:
         return self.broker.clock.at(self.now())
 
     async def alarm(self, cause: str, severity: str, title: str, body: str) -> None:
-        """Raise an alert, and send it out when the cause is new."""
+        """Raise an alert, and send it out when the cause is new; a slow channel holds up no crossing and no fill."""
         if await self.store.control.raise_alert(cause, severity, title, body, "bridge", self.now()) and self.notifier:
-            answer = await self.notifier.send_alert(Notice(severity, title, body, cause))
-            if answer.failed:
-                log.info("notice %s not sent: %s", cause, answer.failure)
+            task = asyncio.create_task(self._notify(self.notifier, Notice(severity, title, body, cause)))
+            self._notices.add(task)
+            task.add_done_callback(self._notices.discard)
+
+    async def _notify(self, notifier: Notifier, notice: Notice) -> None:
+        answer = await notifier.send_alert(notice)
+        if answer.failed:
+            log.info("notice %s not sent: %s", notice.cause, answer.failure)
+
+    async def finish(self) -> None:
+        """Wait for the notices under way; each has its own deadline."""
+        await asyncio.gather(*self._notices, return_exceptions=True)
 
     async def settle(self, cause: str) -> None:
         await self.store.control.settle_alert(cause, self.now())

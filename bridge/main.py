@@ -1,6 +1,7 @@
 """`python -m bridge.main`: one life of the bridge, from the lease to a clean end. `--run-once` makes one whole pass.
 
-Exits: 0 done · 2 a setting · 3 no broker · 4 wrong account or mode · 5 the memory · 6 another bridge leads.
+Exits: 0 done · 2 a setting or the regime file · 3 no broker · 4 wrong account or mode · 5 the memory · 6 another
+bridge leads.
 """
 
 import argparse
@@ -39,6 +40,8 @@ LEASE_SECONDS = 12.0
 VALUE_EVERY = 5.0
 VALUE_AT_LEAST_APART = 0.3
 LOOK_EVERY = 1.0
+CALLS_KEPT = 2000
+"""Exchanges with the broker that wait for a memory that does not answer; older ones are dropped."""
 BREATH = 0.02
 """Seconds between two looks at the memory when it changes all the time."""
 
@@ -85,9 +88,18 @@ async def run(
         await crossing.finish()
         await parts.answering.finish()
         await broker.close()
-        await parts.write_calls()
-        await store.control.release_lease(BRIDGE, holder)
+        await life.finish()
+        await _leave(life, parts)
     return sentence
+
+
+async def _leave(life: Life, parts: "_Parts") -> None:
+    """The last words and the lease; a memory that does not answer lets the lease run out by itself."""
+    try:
+        await parts.write_calls()
+        await life.store.control.release_lease(BRIDGE, life.manager.holder)
+    except DatabaseError as error:
+        log.warning("the memory did not answer at the end: %s", error)
 
 
 async def _lead(life: Life) -> None:
@@ -111,7 +123,7 @@ class _Parts:
     ) -> None:  # fmt: skip
         self.life, self.crossing, self.watchdog = life, crossing, watchdog
         self.valuation, self.answering, self.value_every = valuation, answering, value_every
-        self._calls: deque[Any] = deque()
+        self._calls: deque[Any] = deque(maxlen=CALLS_KEPT)
         self._sentence = "started"
 
     def listen_calls(self) -> None:
@@ -219,6 +231,9 @@ class _Parts:
         except (AdapterError, DatabaseError, RegimeFileError, ValueError) as error:
             log.warning("valuation failed: %s", error)
             await self.beat("failed", f"valuation: {error}", time.perf_counter() - started)
+        except Exception as error:  # cancels and fills matter more than a value: the life goes on and says it
+            log.exception("valuation failed in an unforeseen way")
+            await self.beat("failed", f"valuation: {type(error).__name__}: {error}", time.perf_counter() - started)
         else:
             await self.beat("ok", self._sentence, time.perf_counter() - started)
 
@@ -278,7 +293,7 @@ def main(arguments: list[str] | None = None) -> int:
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(name)s %(levelname)s %(message)s")
         logging.getLogger("ib_async").setLevel(logging.CRITICAL)  # it logs whole account ids
         sys.stdout.write(asyncio.run(_command(settings, once)) + "\n")
-    except (SettingsError, ConfigurationError) as error:
+    except (SettingsError, ConfigurationError, RegimeFileError) as error:
         return _fail(2, error)
     except LeaseHeld as error:
         return _fail(6, error)

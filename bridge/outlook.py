@@ -15,7 +15,7 @@ from models.market import Bar, MarketState, Quote
 from models.quant.beta import UNAVAILABLE, Beta
 from models.quant.limits import Limits
 from models.quant.option import Contract, SecType
-from models.quant.regime import Close, RegimeBook, RegimeReading, load_regimes, regimes_from
+from models.quant.regime import Close, RegimeBook, RegimeFileError, RegimeReading, load_regimes, regimes_from
 from models.quant.regime_rules import Profile, Regime
 from models.quant.structure import QuoteSource, contract_from_json
 from models.quant.surface import Surface
@@ -27,7 +27,8 @@ SURFACE_LIFE = timedelta(minutes=5)
 STATE_LIFE = timedelta(minutes=2)
 """Machine time since it was received; older is not knowledge."""
 
-REGIMES_FILE = Path(__file__).resolve().parent.parent / "models" / "risk_regimes.toml"
+REGIMES_NAME = "models/risk_regimes.toml"
+REGIMES_FILE = Path(__file__).resolve().parent.parent / REGIMES_NAME
 VAR_DAYS = 500
 
 
@@ -73,7 +74,7 @@ class Observatory:
         """
         wanted = {name for contract in contracts for name in (contract.identity, contract.symbol)}
         version = await self._store.appetite.limits_in_force()
-        appetite = self._appetite(version)
+        appetite = self._book_of(version)
         states = {
             name: row for name, row in (await self._store.market.states()).items()
             if machine - row.received_at <= STATE_LIFE
@@ -95,11 +96,15 @@ class Observatory:
             history=past,
         )
 
-    def _appetite(self, version: LimitsVersion | None) -> RegimeBook:
+    async def appetite(self) -> RegimeBook:
+        """The limits in force: the newest version, or the file. Raises RegimeFileError naming it and the key."""
+        return self._book_of(await self._store.appetite.limits_in_force())
+
+    def _book_of(self, version: LimitsVersion | None) -> RegimeBook:
         key = version.id if version else None
         if self._book is None or self._book[0] != key:
             if version is None:
-                book = load_regimes(REGIMES_FILE.read_text(encoding="utf-8"), REGIMES_FILE.name)
+                book = load_regimes(read_regimes(), REGIMES_NAME)
             else:
                 book = regimes_from(version.body, f"limits version {version.id}")
             self._book = (key, book)
@@ -122,6 +127,14 @@ class Observatory:
             bars = {name: await self._store.market.bars(name, "1D", VAR_DAYS + 1) for name in ("SPX", "VIX", "VIX3M")}
             self._past = (machine, joint_days(bars["SPX"], bars["VIX"]), closes_of(bars["VIX"], bars["VIX3M"]))
         return self._past[1], self._past[2]
+
+
+def read_regimes() -> str:
+    """The appetite file's text; raises RegimeFileError when it is gone or unreadable."""
+    try:
+        return REGIMES_FILE.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RegimeFileError(REGIMES_NAME, "", f"cannot be read ({error}); restore the file") from error
 
 
 def market_view(

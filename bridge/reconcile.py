@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from adapters.base import Answer, BrokerPosition, Fill, NotConnected, PlacedOrder, WireStatus
 from bridge.claims import family_of
-from bridge.crossing import Crossing
+from bridge.crossing import UNKNOWN_CAUSE, Crossing, unknown_cause
 from bridge.life import Life
 from bridge.settling import Difference, explain
 from models.book import Position
 from models.order import Order
-from models.quant.lifecycle import Instruction, InstructionEvent
+from models.quant.lifecycle import DONE, Instruction, InstructionEvent
 from models.quant.option import Contract
 from models.quant.product import NEW_YORK
 from models.quant.structure import contract_from_json
@@ -138,10 +138,15 @@ class Reconciler:
                 text = "in none of the broker's lists after a reconnect"
                 step = await manager.record(order.order_ref, InstructionEvent.LOSE, self.life.now(), text)
                 await self.crossing.announce_unknown(step.order, text)
+        for told in lists.open:  # an ended order that lives after all: abandoned, or believed never to have arrived
+            known = await self.life.store.orders.get(told.order_ref)
+            if known is not None and known.status in DONE:
+                await self.crossing.contradicted(known, told, f"our row says {known.status}")
 
     async def search_unknown(self, lists: BrokerLists | None = None) -> None:
         """Look for every unknown order in the three lists; absence counts only by the rule."""
         unknown = [o for o in await self.life.store.orders.working() if o.status == Instruction.UNKNOWN]
+        await self._free_resolved(unknown)
         for gone in set(self._searches) - {order.order_ref for order in unknown}:
             self._searches.pop(gone)
         if not unknown:
@@ -157,6 +162,16 @@ class Reconciler:
             else:
                 await self._absent(order)
 
+    async def _free_resolved(self, unknown: Sequence[Order]) -> None:
+        """A life that ended between an order's evidence and the freeing of its lock leaves the lock to us."""
+        causes = {unknown_cause(order.order_ref) for order in unknown}
+        for lock in await self.life.store.control.locks():
+            cause, _, _ = lock.reason.partition(":")
+            if cause.startswith(UNKNOWN_CAUSE) and cause not in causes:
+                now, because = self.life.now(), "its order is no longer unknown"
+                await self.life.manager.free(lock.account_id, lock.family, cause, because, now)
+                await self.life.settle(cause)
+
     async def _absent(self, order: Order) -> None:
         now = self.life.now()
         search = self._searches.setdefault(order.order_ref, _Search(now))
@@ -164,7 +179,8 @@ class Reconciler:
         since = order.sent_at or order.created_at
         if search.looks < self.absence.looks or (now - search.first).total_seconds() < self.absence.seconds:
             return
-        if reset_between(since, now):
+        clock = self.life.broker.clock  # the reset is the broker's: its hours are judged by its clock
+        if reset_between(clock.at(since), clock.at(now)):
             return  # the broker may have forgotten: a person decides
         because = f"{search.looks} looks over {(now - search.first).total_seconds():.0f} s found it nowhere"
         text = f"never reached the broker: {because}"
@@ -224,7 +240,7 @@ class Reconciler:
 
 
 def reset_between(start: datetime, end: datetime) -> bool:
-    """Whether IBKR's nightly reset (23:40 to 00:05 New York) lies, even in part, between two machine moments."""
+    """Whether IBKR's nightly reset (23:40 to 00:05 New York) lies, even in part, between two desk moments."""
     day = start.astimezone(NEW_YORK).date() - timedelta(days=1)
     while day <= end.astimezone(NEW_YORK).date():
         opens = datetime.combine(day, RESET_STARTS, NEW_YORK)

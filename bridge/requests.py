@@ -9,15 +9,15 @@ from typing import Any
 
 from adapters.base import AdapterError, BrokerRefused, NotConnected, Notice, UnknownOutcome
 from bridge import doctor, flatten
+from bridge.claims import on_tick
 from bridge.crossing import PREVIEWED, Crossing
 from bridge.facts import halt_file
 from bridge.life import Life
 from bridge.watchdog import Watchdog
 from database.errors import DatabaseError
-from models.control import Request, RequestKind, SwitchName
+from models.control import Request, RequestKind
 from models.order import Order
 from models.quant.lifecycle import IN_FLIGHT, Instruction, InstructionEvent
-from models.quant.product import Toward, product_of, round_to_tick
 from models.quant.structure import LegsError, legs_from_json
 
 log = logging.getLogger("bridge.requests")
@@ -59,11 +59,9 @@ class Answering:
     async def finish(self) -> None:
         """Wait for the answers under way."""
         while self._running:
-            await asyncio.gather(*list(self._running))
+            await asyncio.gather(*list(self._running), return_exceptions=True)
 
     async def _answer(self, request: Request) -> None:
-        assert request.id is not None
-        control = self.life.store.control
         answer = self._answers.get(request.kind)
         try:
             if answer is None:
@@ -71,9 +69,19 @@ class Answering:
             result = await answer(request)
         except (Unanswerable, AdapterError, DatabaseError, LegsError, KeyError, TypeError, ValueError) as error:
             words = f"payload lacks {error}" if isinstance(error, KeyError) else str(error)
-            await control.answer(request.id, failure=words)
+            await self._say(request, failure=words)
+        except Exception as error:
+            log.exception("request %s (%s) failed in an unforeseen way", request.id, request.kind)
+            await self._say(request, failure=f"unforeseen: {type(error).__name__}: {error}")
         else:
-            await control.answer(request.id, result=result)
+            await self._say(request, result=result)
+
+    async def _say(self, request: Request, result: dict[str, Any] | None = None, failure: str | None = None) -> None:
+        assert request.id is not None
+        try:
+            await self.life.store.control.answer(request.id, result=result, failure=failure)
+        except DatabaseError as error:  # whoever asked has a deadline; what was done stands in the order's time line
+            log.warning("the answer to request %s could not be written: %s", request.id, error)
 
     # ── what-if ──────────────────────────────────────────────────────────────────────────────────────────────────
     async def _what_if(self, request: Request) -> dict[str, Any]:
@@ -115,7 +123,9 @@ class Answering:
         """payload: {order_ref}. Passes under HALT; the end itself comes from the broker."""
         order = await self._order(request)
         ref, manager = order.order_ref, self.life.manager
-        await manager.record(ref, InstructionEvent.ASK_CANCEL, self.life.now(), f"asked by {request.by}")
+        asked = await manager.record(ref, InstructionEvent.ASK_CANCEL, self.life.now(), f"asked by {request.by}")
+        if asked.illegal is not None:
+            raise Unanswerable(asked.illegal)
         try:
             await self.life.broker.cancel(ref)
         except BrokerRefused as error:
@@ -129,15 +139,17 @@ class Answering:
         """payload: {order_ref, limit_price}, within the worst price signed. HALT stops it; unanswered is unknown."""
         order = await self._order(request)
         price = float(request.payload["limit_price"])
-        legs = legs_from_json(order.legs_json)
-        product = product_of(legs[0].contract)
-        tick = product.combo_tick if len(legs) > 1 else product.tick(price)
-        limit = round_to_tick(price, tick, Toward.DOWN)
+        limit = on_tick(legs_from_json(order.legs_json), price)
         if order.worst_price is not None and limit > order.worst_price + 1e-9:
             raise Unanswerable(f"{limit:g} is past the worst price {order.worst_price:g} that was signed")
-        await self._need_no_halt()
+        why_not = await self.life.manager.may_change(halt_file(self.life.settings.var_dir), self.life.now())
+        if why_not is not None:
+            raise Unanswerable(f"{why_not}: prices are not changed; a cancel passes")
         ref, now = order.order_ref, self.life.now
-        await self.life.manager.record(ref, InstructionEvent.ASK_REPLACE, now(), f"to {limit:g}, asked by {request.by}")
+        words = f"to {limit:g}, asked by {request.by}"
+        asked = await self.life.manager.record(ref, InstructionEvent.ASK_REPLACE, now(), words)
+        if asked.illegal is not None:
+            raise Unanswerable(asked.illegal)
         try:
             told = await self.life.broker.replace(ref, limit)
         except BrokerRefused as error:
@@ -160,11 +172,6 @@ class Answering:
                     await self.life.manager.note(ref, "refused", words, self.life.now())
                     await self.crossing.heard(told, resume=True)
                     return
-
-    async def _need_no_halt(self) -> None:
-        halt = await self.life.store.control.switch(SwitchName.HALT)
-        if halt is None or halt.value != "off" or halt_file(self.life.settings.var_dir):
-            raise Unanswerable("HALT is on: prices are not changed; a cancel passes")
 
     def _need_session(self) -> None:
         if not self.life.ready.is_set():

@@ -7,17 +7,17 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from adapters.base import AccountValues, BrokerPosition, NotConnected
+from bridge.account import brake_on_loss, snapshot_of
 from bridge.journal import write_due
 from bridge.life import Life
 from bridge.outlook import Observatory, Outlook
 from bridge.reconcile import Reconciler
 from database.audit import plain
 from models.appetite import BreachRow
-from models.book import PORTFOLIO, AccountSnapshot, BrokerPositionRow, PortfolioGreeks
+from models.book import PORTFOLIO, BrokerPositionRow, PortfolioGreeks
 from models.quant.breach import Breach, detect_breaches, measure_use, smallest_hedge_lot
 from models.quant.limits import Limits
 from models.quant.portfolio import Exposure, Holding, PositionGreeks, expose, position_greeks
@@ -79,6 +79,7 @@ class Valuation:
         if valued.limits.known:
             seen = [_breach_row(account, breach, valued, machine) for breach in valued.breaches]
             await life.store.appetite.record_breaches(account, seen, machine)
+        await brake_on_loss(life, values.data, valued.limits, desk_now)
         await write_due(life, account, rows[0], valued.breaches)
         return valued
 
@@ -103,21 +104,6 @@ class Valuation:
         if self._forgot_at is None or now - self._forgot_at > KEEP_POSITION_GREEKS / 4:
             self._forgot_at = now
             await self._life.store.book.forget_position_greeks(now - KEEP_POSITION_GREEKS)
-
-
-def snapshot_of(values: AccountValues, machine: datetime, desk_now: datetime) -> AccountSnapshot:
-    """The account's money as a row; NULL where the broker did not say."""
-    row = AccountSnapshot(account_id=values.account_id, at=machine, desk_at=desk_now)
-    for name in MONEY:
-        value = getattr(values, name)
-        setattr(row, name, None if value is None else Decimal(str(value)))
-    return row
-
-
-MONEY = (
-    "net_liquidation", "equity_with_loan", "initial_margin", "maintenance_margin", "available_funds",
-    "excess_liquidity", "buying_power", "cash", "day_pnl", "unrealized_pnl", "realized_pnl",
-)  # fmt: skip
 
 
 def _row(position: BrokerPosition, machine: datetime) -> BrokerPositionRow:

@@ -28,7 +28,7 @@ DRIFT_SECONDS = 2.0
 
 
 def expected_outage(now: datetime) -> bool:
-    """Whether the broker is expected to be away at machine time `now`: nightly reset or weekly re-login."""
+    """Whether the broker is expected to be away at desk time `now`: nightly reset or weekly re-login."""
     local = now.astimezone(NEW_YORK)
     weekly = local.weekday() == LOGIN_DAY and LOGIN_FROM <= local.time() < LOGIN_TO
     return weekly or reset_between(now, now)
@@ -54,7 +54,7 @@ class Watchdog:
         if state is SessionState.READY and not self.life.ready.is_set():
             return SessionState.SYNCING
         away = state in (SessionState.DEGRADED, SessionState.LOGGED_OUT, SessionState.CONNECTING)
-        return SessionState.NIGHTLY_RESET if away and expected_outage(self.life.now()) else state
+        return SessionState.NIGHTLY_RESET if away and expected_outage(self.life.desk_now()) else state
 
     async def begin(self) -> AsyncIterator[OrderUpdate]:
         """Connect and reconcile; the updates from the first moment of the session on.
@@ -119,7 +119,7 @@ class Watchdog:
                 self.failures += 1
                 self.last_words = str(error)
                 await self.life.broker.close()
-                if self.failures >= ALARM_AFTER and not expected_outage(self.life.now()):
+                if self.failures >= ALARM_AFTER and not expected_outage(self.life.desk_now()):
                     title = f"No session with the broker after {self.failures} attempts"
                     await self.life.alarm("session", "red", title, self.last_words)
             else:

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from database.engine import Sessions, after_commit
+from database.errors import DatabaseError
 from database.keys import derived_key
 from models.control import AuditEntry, AuditHead
 
@@ -102,7 +103,8 @@ class Audit:
             return list(await session.scalars(select(AuditEntry).order_by(col(AuditEntry.id).desc()).limit(limit)))
 
     async def catch_up(self) -> None:
-        """Bring the file to the end of the chain; a file that cannot be written is logged and caught up later."""
+        """Bring the file to the end of the chain; what fails is logged and caught up later, never raised: the caller's
+        transaction is on disk, and must not look as if it were not."""
         try:
             last = await asyncio.to_thread(last_mirrored, self._mirror)
             async with self._sessions.reading() as session:
@@ -111,7 +113,7 @@ class Audit:
                 )
                 lines = [(entry.id or 0, _line(entry)) for entry in entries]
             await asyncio.to_thread(append_lines, self._mirror, lines)
-        except (OSError, ValueError):
+        except (OSError, ValueError, DatabaseError):
             log.exception("the audit file %s is behind the chain", self._mirror)
 
     async def verify(self) -> str | None:
@@ -122,7 +124,7 @@ class Audit:
             count = (await session.execute(select(func.count()).select_from(AuditEntry))).scalar_one()
         if head is None:
             return "the head row of the audit chain is missing"
-        broken = self._broken_link(entries)
+        broken = await asyncio.to_thread(self._broken_link, entries)
         if broken:
             return broken
         if head.entries != count or head.digest != (entries[-1].digest if entries else FIRST):
@@ -167,20 +169,33 @@ def _line(entry: AuditEntry) -> str:
 
 
 def last_mirrored(path: Path) -> int:
-    """Id on the file's last line, 0 for an empty or missing file. Raises ValueError when it is not an audit line."""
+    """Id on the file's last whole line, 0 without one. Raises ValueError when that is not an audit line."""
     if not path.exists():
         return 0
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1_000_000))
-        lines = file.read().splitlines()
+        lines = file.read().split(b"\n")[:-1]  # what no newline ends was torn off by a crash
     return int(json.loads(lines[-1])["id"]) if lines else 0
 
 
+def _cut_torn_line(file: BinaryIO) -> None:
+    size = file.seek(0, os.SEEK_END)
+    start = max(0, size - 1_000_000)
+    file.seek(start)
+    tail = file.read()
+    if tail and not tail.endswith(b"\n"):
+        file.truncate(start + tail.rfind(b"\n") + 1)
+
+
 def append_lines(path: Path, lines: Sequence[tuple[int, str]]) -> None:
-    """Append (id, line) pairs that the file does not hold yet, in order and on disk; processes take turns."""
-    with path.open("ab") as file:
+    """Append (id, line) pairs that the file does not hold yet, in order and on disk; processes take turns.
+
+    A line that a crash tore off is cut away first: its entry is in the chain and is written again.
+    """
+    with path.open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        _cut_torn_line(file)
         last = last_mirrored(path)
         fresh = b"".join(line.encode() + b"\n" for identity, line in lines if identity > last)
         file.write(fresh)

@@ -25,6 +25,10 @@ class NotDurable(DatabaseError):
     """The connection does not force commits to disk although it must. Nothing may be approved, claimed or sent."""
 
 
+class UnusableFolder(DatabaseError):
+    """The desk's own folder cannot be made or written. The process refuses to start."""
+
+
 class KeyFileError(DatabaseError):
     """The signing key is unreadable, malformed, or readable by others. Nothing may be signed."""
 

@@ -7,14 +7,14 @@ import os
 import secrets
 from pathlib import Path
 
-from database.errors import KeyFileError
+from database.errors import KeyFileError, UnusableFolder
 
 KEY_NAME = "approval.key"
 KEY_BYTES = 32
 
 
 def approval_key(var_dir: Path) -> bytes:
-    """The key of this desk, made at first use; several processes may ask at once. Raises KeyFileError."""
+    """The key of this desk, made at first use; several may ask at once. Raises KeyFileError, UnusableFolder."""
     path = var_dir / KEY_NAME
     if not path.exists():
         _make(path)
@@ -47,9 +47,12 @@ def _make(path: Path) -> None:
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be written ({error}); make the folder writable") from error
+        raise UnusableFolder(
+            f"{path} cannot be written ({error}); make the folder writable or set DESK_VAR to another"
+        ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that cannot be written has no draft either
+            draft.unlink(missing_ok=True)
 
 
 def derived_key(key: bytes, purpose: str) -> bytes:

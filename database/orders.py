@@ -1,11 +1,11 @@
 """Orders and what became of them, as the desk asks for it. Only the bridge writes them (bridge.database_manager)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlmodel import col
 
 from database.engine import Sessions
@@ -14,6 +14,10 @@ from models.proposed_trade import Approval, ProposedTrade
 
 WORKING = ("intended", "sent", "working", "part_filled", "cancel_requested", "replace_requested", "unknown")
 """Statuses in which an order may still move the book."""
+
+
+BOOKING = timedelta(seconds=30)
+"""How long an ended order whose executions are not all recorded still counts; after that the books tell."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,17 @@ class Orders:
         return await self._rows(query.order_by(col(Order.id)))
 
     async def in_flight(self, account_id: str | None = None, now: datetime | None = None) -> list[InFlight]:
-        """Approvals nobody has claimed (with `now`: those still good) and orders not ended, in one consistent read."""
+        """Approvals nobody has claimed (with `now`: those still good) and what orders have not brought into the book,
+        in one consistent read. A fill counts as brought once its executions are recorded, not when it is announced."""
         unclaimed = select(Approval, ProposedTrade).where(
             col(Approval.proposal_id) == col(ProposedTrade.id),
             col(Approval.claimed_at).is_(None),
             col(Approval.refused_reason).is_(None),
         )
-        orders = select(Order).where(col(Order.status).in_(WORKING))
+        moving: ColumnElement[bool] = col(Order.status).in_(WORKING)
+        if now is not None:  # an order may be known to be filled a moment before its executions are
+            moving = or_(moving, (col(Order.done_at) > now - BOOKING) & (col(Order.filled) > 0))
+        orders = select(Order).where(moving)
         if account_id is not None:
             unclaimed = unclaimed.where(col(Approval.account_id) == account_id)
             orders = orders.where(col(Order.account_id) == account_id)
@@ -71,10 +79,15 @@ class Orders:
             unclaimed = unclaimed.where(col(Approval.good_until) > now)
         async with self.sessions.reading() as session:
             approved = (await session.execute(unclaimed.order_by(col(Approval.id)))).all()
-            working = await session.scalars(orders.order_by(col(Order.id)))
-            return [_approved(approval, proposal) for approval, proposal in approved] + [
-                _working(order) for order in working
-            ]
+            working = (await session.scalars(orders.order_by(col(Order.id)))).all()
+            refs = [order.order_ref for order in working if order.filled > 0]
+            fills = select(Execution).where(col(Execution.order_ref).in_(refs))
+            booked: dict[tuple[str, str], float] = {}
+            for fill in (await session.scalars(fills)) if refs else ():
+                leg = (fill.order_ref, fill.identity)
+                booked[leg] = booked.get(leg, 0.0) + fill.quantity
+        flying = [_working(order, booked) for order in working]
+        return [_approved(approval, proposal) for approval, proposal in approved] + [f for f in flying if f.quantity]
 
     async def events(self, order_ref: str) -> list[OrderEvent]:
         """One order's time line, oldest first."""
@@ -130,8 +143,10 @@ def _approved(approval: Approval, proposal: ProposedTrade) -> InFlight:
     )  # fmt: skip
 
 
-def _working(order: Order) -> InFlight:
+def _working(order: Order, booked: Mapping[tuple[str, str], float]) -> InFlight:
+    units = min(booked.get((order.order_ref, leg["identity"]), 0.0) / leg["ratio"] for leg in order.legs_json)
+    most = order.quantity if order.status in WORKING else order.filled
     return InFlight(
-        legs_json=order.legs_json, action=order.action, quantity=max(order.quantity - order.filled, 0.0),
+        legs_json=order.legs_json, action=order.action, quantity=max(most - units, 0.0),
         status=order.status, proposal_id=order.proposal_id, order_ref=order.order_ref, since=order.created_at,
     )  # fmt: skip

@@ -6,6 +6,7 @@ Every decision is one compare-and-set on id, status, legs and expiry; whoever co
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, or_, select, update
@@ -206,6 +207,8 @@ def _refuse_terms(
         raise DecisionRefused(f"the limit price {limit_price:g} is past the worst price {worst_price:g}")
     if worst_price > proposal.worst_price + ROUNDING:
         raise DecisionRefused(f"the worst price {worst_price:g} is past the {proposal.worst_price:g} that was checked")
+    if not isfinite(limit_price + worst_price):
+        raise DecisionRefused("a price must be a number")
     if not good_for > 0:
         raise DecisionRefused("an approval must be good for some seconds")
 

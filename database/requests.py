@@ -1,5 +1,6 @@
 """The one way to ask another process for something: a signed row with a deadline, claimed once, answered in place."""
 
+import hmac
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,7 +61,7 @@ class Requests:
         if row.deadline <= now:
             row.status, row.result = RequestStatus.EXPIRED, {"failure": "nobody took it before its deadline"}
             return False
-        if row.signature != self._signature(row):
+        if not hmac.compare_digest(row.signature, self._signature(row)):
             row.status, row.result = RequestStatus.FAILED, {"failure": "its signature does not match; nothing was done"}
             return False
         row.status, row.claimed_by, row.claimed_at = RequestStatus.CLAIMED, by, now

@@ -15,7 +15,7 @@ from database.audit import Audit
 from database.book import Book
 from database.control import Control
 from database.engine import Engines, Sessions, open_engines
-from database.errors import DatabaseUnavailable
+from database.errors import UnusableFolder
 from database.keys import approval_key
 from database.market import Market
 from database.migrations.apply import prepare
@@ -77,7 +77,7 @@ async def open_store(url: str, *, mode: str, var_dir: Path, now: datetime) -> St
     try:
         var_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 – once, at start
     except OSError as error:
-        raise DatabaseUnavailable(f"{var_dir} cannot be made ({error}); set DESK_VAR to a writable folder") from error
+        raise UnusableFolder(f"{var_dir} cannot be made ({error}); set DESK_VAR to a writable folder") from error
     key = approval_key(var_dir)
     engines = open_engines(url)
     wake = Wake(engines)

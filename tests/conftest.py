@@ -48,9 +48,10 @@ CHROMIUM_FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium; REQUIRE_BROWSER=1 turns its absence into a failure."""
+    """Debian's Chromium; REQUIRE_BROWSER=1 turns its absence into a failure. Closed with the module: while it is open
+    Playwright keeps a loop in this thread and no async test could run."""
     if not CHROMIUM.exists():
         reason = f"{CHROMIUM} is not installed"
         if os.environ.get("REQUIRE_BROWSER") == "1":

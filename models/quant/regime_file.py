@@ -247,7 +247,7 @@ def _check_order(page: _Page, regimes: Mapping[Regime, RegimeLimits], path: str)
         if None in values:
             if any(value is not None for value in values):
                 absent = LOOSE_TO_TIGHT[values.index(None)]
-                page.refuse(f"{path}.{absent}.{name}", "missing key: the other regimes have it; add it or restore the file")
+                page.refuse(f"{path}.{absent}.{name}", "missing key: the other regimes have it; add it")
             continue
         sizes = [abs(value) for value in values]
         key = f"{path}.{Regime.CRISIS}.{'gamma_floor' if name == 'gamma' else name}"

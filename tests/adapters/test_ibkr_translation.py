@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adapters.base import ContractMismatch, NewOrder, WireStatus
 from adapters.connect import account_check
 from adapters.ibkr_market import tick_of
+from adapters.ibkr_ordering import doubtful
 from adapters.ibkr_orders import fill_of, margin_impact, placed, wire_limit, wire_order
 from adapters.ibkr_socket import ClockFit, from_ib, names, number, to_ib
 from models.quant.option import Contract, Right, SecType
@@ -187,3 +188,14 @@ def test_only_accounts_of_the_mode_are_used(mode: Mode, wanted: str, offered: tu
     reason = account_check(Settings(mode=mode, ib_account=wanted))(offered)
     assert (reason is not None) == refused
     assert not any(account in (reason or "") for account in offered)  # ids are masked
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "proves"),
+    [("Submitted", 0, True), ("Filled", 0, True), ("Cancelled", 202, True), ("Cancelled", 10349, False),
+     ("Cancelled", 201, False), ("Inactive", 201, True), ("Inactive", 0, False), ("Inactive", 399, False)],
+)  # fmt: skip
+def test_a_status_that_a_code_made_and_a_bare_inactive_prove_nothing(status: str, code: int, proves: bool) -> None:
+    trade = ib_async.Trade(ib_async.Contract(), ib_async.Order(), ib_async.OrderStatus(status=status))
+    trade.log.append(ib_async.TradeLogEntry(datetime.now(UTC), status, "words", code))
+    assert doubtful(trade) is not proves

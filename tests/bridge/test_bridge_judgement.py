@@ -4,10 +4,11 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from bridge.facts import amounts_of, closes
+from bridge.facts import amounts_of
 from bridge.settling import Difference, explain
 from bridge.watchdog import expected_outage
 from database.orders import InFlight
+from models.quant.aftermath import closable, only_closes
 from models.quant.option import Contract, Right, SecType
 from models.quant.structure import Action, Leg
 
@@ -57,7 +58,8 @@ def test_a_closing_never_exceeds_what_is_held_less_what_is_being_closed(
     held: float, unit: float, quantity: int, flying: InFlight | None, closing: bool
 ) -> None:
     ways = [amounts_of(flying)] if flying else []
-    assert closes({CALL: held}, {CALL: unit}, quantity, ways) is closing
+    leg = Leg(CALL, Action.BUY if unit > 0 else Action.SELL)
+    assert only_closes([leg], quantity, closable({CALL.identity: held}, ways)) is closing
 
 
 @pytest.mark.parametrize(

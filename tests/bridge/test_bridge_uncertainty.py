@@ -8,7 +8,7 @@ import pytest
 
 from adapters.base import Fill
 from adapters.simulator.types import FillStyle
-from bridge.claims import Before
+from bridge.claims import Before, new_reference
 from bridge.database_manager import DatabaseManager
 from bridge.main import LeaseHeld, run
 from bridge.reconcile import reset_between
@@ -115,7 +115,7 @@ async def test_an_intent_of_another_life_is_never_sent(scene: Scene) -> None:
     proposal = await scene.propose(scene.spread())
     approval = await scene.approve(proposal)
     dead = DatabaseManager(scene.store, "a life that ended")
-    claim = await dead.claim(approval.id or 0, Before({}, [], None), datetime.now(UTC))
+    claim = await dead.claim(approval.id or 0, Before({}, [], None), new_reference(), datetime.now(UTC))
     assert claim is not None
     assert claim.order is not None
     await scene.open()

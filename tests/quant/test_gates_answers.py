@@ -134,6 +134,7 @@ REFUSALS = [
     ("quotes", {"quotes": (quote(halted=True),)}, "halted"),
     ("quote age", {"quotes": (quote(at=NOW - second(5.1)),)}, "5.1 s old"),
     ("quote age", {"quotes": (quote(at=None),)}, "unknown"),
+    ("quote age", {"quotes": (quote(at=NOW + second(5.1)),)}, "5.1 s in the future"),
     ("spread", {"quotes": (quote(bid=40.0, ask=45.0),)}, "5.00 wide"),
     ("spread", {"quotes": (quote(bid=0.4, ask=0.51),)}, "over 0.10"),
     ("surface", {"quotes": (quote(fitted=40.0),)}, "the surface says 40.00"),

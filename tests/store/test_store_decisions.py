@@ -76,6 +76,7 @@ async def test_an_approval_is_signed_and_says_exactly_what_may_cross_and_until_w
         ({}, {"worst_price": 20.6}, "past the 20.5 that was checked"),
         ({}, {"limit_price": 20.5, "worst_price": 20.4}, "past the worst price"),
         ({}, {"limit_price": float("nan")}, "past the worst price"),
+        ({}, {"limit_price": float("-inf")}, "must be a number"),
         ({}, {"good_for": 0.0}, "good for some seconds"),
     ],
 )

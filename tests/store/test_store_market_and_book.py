@@ -11,7 +11,7 @@ from database.store import Store
 from models.appetite import BreachRow, LimitsVersion, Override, UniverseRow
 from models.book import PORTFOLIO, BrokerPositionRow, PortfolioGreeks, Position
 from models.market import Bar, ChainRow, GreekSnapshot, MarketState
-from models.order import WhatIf
+from models.order import Execution, WhatIf
 from models.quant.structure import contract_from_json, contract_to_json
 from tests.store_rows import ACCOUNT, order, proposal, put, quote
 
@@ -129,6 +129,13 @@ async def test_theirs_is_replaced_whole_and_ours_hides_what_is_flat(store: Store
 
 
 # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def executed(now: datetime, ref: str, identity: str, quantity: float = 1.0) -> Execution:
+    return Execution(
+        account_id=ACCOUNT, exec_id=f"{ref} {identity}", order_ref=ref, identity=identity, contract_json={}, con_id=1,
+        side="BUY", quantity=quantity, price=20.0, at=now, recorded_at=now,
+    )  # fmt: skip
+
+
 async def test_in_flight_is_every_trade_that_may_yet_move_the_book(store: Store, now: datetime) -> None:
     approved = await store.proposals.add(proposal(now))
     row = await store.proposals.get(approved)
@@ -138,6 +145,11 @@ async def test_in_flight_is_every_trade_that_may_yet_move_the_book(store: Store,
         session.add_all(
             [order(now, f"ref-{status}", status, filled=1.0) for status in ("working", "unknown", "filled")]
         )
+        session.add_all(
+            executed(now, f"ref-{status}", leg["identity"])
+            for status in ("working", "unknown", "filled")
+            for leg in row.legs_json
+        )
     flying = await store.orders.in_flight(ACCOUNT, now)
     assert [(f.status, f.quantity, f.order_ref) for f in flying] == [
         ("approved", 2.0, None), ("working", 2.0, "ref-working"), ("unknown", 2.0, "ref-unknown"),
@@ -146,6 +158,20 @@ async def test_in_flight_is_every_trade_that_may_yet_move_the_book(store: Store,
     assert await store.orders.in_flight("other", now) == []
     assert [o.order_ref for o in await store.orders.working(ACCOUNT)] == ["ref-working", "ref-unknown"]
     assert [o.order_ref for o in await store.orders.recent(1)] == ["ref-filled"]
+
+
+async def test_a_fill_counts_as_in_flight_until_its_executions_are_in_the_book(store: Store, now: datetime) -> None:
+    ended = order(now, "ref-ended", "filled", filled=3.0, done_at=now)
+    async with store.writing(durable=True) as session:
+        session.add_all([ended, order(now, "ref-works", "part_filled", filled=1.0)])
+    flying = await store.orders.in_flight(ACCOUNT, now + SECOND)
+    assert [(f.order_ref, f.quantity) for f in flying] == [("ref-ended", 3.0), ("ref-works", 3.0)]
+    async with store.writing(durable=True) as session:
+        for leg in ended.legs_json:
+            session.add(executed(now, "ref-ended", leg["identity"], 3.0))
+            session.add(executed(now, "ref-works", leg["identity"]))
+    flying = await store.orders.in_flight(ACCOUNT, now + SECOND)
+    assert [(f.order_ref, f.quantity) for f in flying] == [("ref-works", 2.0)]
 
 
 async def test_the_newest_preview_of_the_same_legs_and_size_is_found(store: Store, now: datetime) -> None:

@@ -3,12 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 
+from database.errors import DatabaseUnavailable
 from database.store import Store, open_store
 from models.clock import DeskClock
 from models.control import ApiLog, Heartbeat, RequestStatus
@@ -216,6 +219,29 @@ async def test_a_file_that_fell_behind_is_caught_up_at_the_next_entry(
     path.write_text(path.read_text().split("\n", 1)[0] + "\n")
     await store.control.audit("trader", "did", "thing 3", {}, now)
     assert await store.control.verify_audit() is None
+
+
+async def test_a_line_torn_off_by_a_crash_is_written_again(store: Store, tmp_path: Path, now: datetime) -> None:
+    await write_three(store, now)
+    path = tmp_path / "var" / "audit.log"
+    path.write_text(path.read_text()[:-20])
+    await store.control.audit("trader", "did", "thing 3", {}, now)
+    assert await store.control.verify_audit() is None
+    assert path.read_text().count("\n") == 4
+
+
+async def test_a_commit_whose_mirror_cannot_be_written_does_not_look_like_a_failure(
+    store: Store, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    @asynccontextmanager
+    async def gone() -> AsyncIterator[None]:
+        raise DatabaseUnavailable("the line broke after the commit")
+        yield
+
+    monkeypatch.setattr(store.audit, "_sessions", SimpleNamespace(reading=gone))
+    await store.control.audit("trader", "did", "thing 0", {}, now)
+    monkeypatch.undo()
+    assert len(await store.control.audit_tail(10)) == 1
 
 
 async def test_a_transaction_that_rolls_back_leaves_no_trace_in_chain_or_file(
