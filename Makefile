@@ -13,12 +13,13 @@ $(BIN)/ready: requirements.txt requirements-dev.txt
 
 run: $(BIN)/ready
 	@if [ "$$DESK_STAFF" = external ]; then exec $(BIN)/streamlit run app/main.py; fi; \
+	trap 'kill $$staff $$cockpit 2>/dev/null; wait' EXIT; trap 'exit 0' INT TERM HUP; \
 	$(BIN)/python -m agents & staff=$$!; \
-	trap 'kill $$staff 2>/dev/null; wait $$staff 2>/dev/null' EXIT INT TERM; \
-	$(BIN)/streamlit run app/main.py
+	$(BIN)/streamlit run app/main.py & cockpit=$$!; \
+	wait $$cockpit || { code=$$?; echo "The cockpit did not open. Is its port taken? STREAMLIT_SERVER_PORT=8502 make run" >&2; exit $$code; }
 
 test: $(BIN)/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(BIN)/ready
 	$(BIN)/ruff check .

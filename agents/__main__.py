@@ -4,12 +4,16 @@
 """
 
 import argparse
+import logging
 import sys
 
-from agents.command import prepare_process, run_command, serve_process, stop_signal
-from agents.desk import settings_from_environment
+from agents.command import prepare_process, refuse_unreadable_appetite, run_command, serve_process, stop_signal
+from agents.desk import open_desk, settings_from_environment
 from agents.schedule import STREAMS, THINKERS
 from agents.supervisor import Child, supervise
+from models.settings import Settings
+
+log = logging.getLogger("nimble.agents")
 
 CHILDREN = (
     Child("streams", ("-m", "agents", "--streams", "--while-stdin")),
@@ -19,9 +23,25 @@ CHILDREN = (
 
 
 async def supervise_staff(while_stdin: bool) -> int:
-    settings_from_environment()  # a wrong variable is one clear refusal here, not three restarting children
+    await refuse_early(settings_from_environment())
     await supervise(CHILDREN, stop_signal(while_stdin))
     return 0
+
+
+async def refuse_early(settings: Settings) -> None:
+    """A wrong variable, appetite or memory is one clear refusal here, not three children that die again and again.
+
+    A memory that only does not answer yet is no refusal: the children try until it does.
+    """
+    from database.errors import DatabaseUnavailable
+
+    try:
+        async with open_desk(settings) as desk:
+            await refuse_unreadable_appetite(desk)
+    except DatabaseUnavailable as error:
+        if settings.database_url.startswith("sqlite"):  # a file does not come up by itself
+            raise
+        log.warning("%s", error)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 
-from agents.desk import Desk, open_desk, settings_from_environment
+from agents.desk import Desk, environment, open_desk, settings_from_environment
 from agents.runner import FAILED, STANDBY, WAITING, Rota, hire, run_pass
 from agents.schedule import duties, duty_of
 from models.settings import Settings, SettingsError
@@ -24,8 +24,10 @@ PATIENCE = 30.0  # seconds --run-once waits for a lease that a living staff hold
 def prepare_process(log_level: str = "INFO") -> None:
     """What every process of the staff does first: one arithmetic thread, one log format."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    asked = environment().get("LOG_LEVEL", "").strip()
+    known = asked in logging.getLevelNamesMapping()  # one that is not is refused by name with the other settings
     logging.basicConfig(
-        level=os.environ.get("LOG_LEVEL", log_level), format="%(asctime)s %(levelname)-7s %(name)s · %(message)s"
+        level=asked if known else log_level, format="%(asctime)s %(levelname)-7s %(name)s · %(message)s"
     )
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a skipped start of a running agent is no news
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -52,12 +54,13 @@ def _wait_for_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event)
 def run_command(main: Callable[[], Awaitable[int]]) -> int:
     """Run an async command to its exit code; expected errors are printed as one line with their remedy."""
     from adapters.base import AdapterError
+    from bridge.main import LeaseHeld
     from database.errors import DatabaseError
     from models.quant.regime_file import RegimeFileError
 
     try:
         return asyncio.run(_awaited(main))
-    except (SettingsError, AdapterError, DatabaseError, RegimeFileError) as error:
+    except (SettingsError, AdapterError, DatabaseError, RegimeFileError, LeaseHeld) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return EXPECTED
     except KeyboardInterrupt:
@@ -92,11 +95,19 @@ def agent_command(name: str, argv: Sequence[str] | None = None, once: Once | Non
         settings: Settings = settings_from_environment()
         async with open_desk(settings) as desk:
             if asked.run_once:
+                await refuse_unreadable_appetite(desk)
                 return await (once(desk) if once else one_pass(name, desk))
             await Rota(desk, [hire(duty_of(name), desk)]).serve(stop_signal(asked.while_stdin))
             return 0
 
     return run_command(main)
+
+
+async def refuse_unreadable_appetite(desk: Desk) -> None:
+    """Raises RegimeFileError before anything is started that could not judge a book."""
+    from bridge.outlook import Observatory
+
+    await Observatory(desk.store, desk.settings).appetite()
 
 
 async def one_pass(name: str, desk: Desk) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from adapters.base import MarketData, NotConnected
+from adapters.base import AdapterError, MarketData, NotConnected
 from models.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Desk:
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     _failures: int = 0
     _retry_at: datetime | None = None
+    _why_none: str = "no market data"
 
     async def now(self) -> datetime:
         """Desk time: the broker's clock in DEMO, UTC elsewhere."""
@@ -71,10 +72,14 @@ class Desk:
             await self.close_feed()
             now = self.machine_now()
             if self._retry_at is not None and now < self._retry_at:
-                raise NotConnected(f"no market data; the next attempt is at {self._retry_at:%H:%M:%S} UTC")
+                raise NotConnected(f"{self._why_none}; the next attempt is at {self._retry_at:%H:%M:%S} UTC")
             self._failures += 1
             self._retry_at = now + timedelta(seconds=min(5 * 2 ** (self._failures - 1), 120))
-            self._feed = await self._open_feed()
+            try:
+                self._feed = await self._open_feed()
+            except AdapterError as error:
+                self._why_none = f"no market data: {error}"
+                raise
             self._failures, self._retry_at = 0, None
             return self._feed
 
@@ -105,12 +110,16 @@ async def _market_data(settings: Settings) -> MarketData:
     return await open_market_data(settings)
 
 
-def settings_from_environment() -> Settings:
-    """The environment over `.env`, read once; raises SettingsError naming the variable and the remedy."""
+def environment() -> dict[str, str]:
+    """The environment over `.env`."""
     from dotenv import dotenv_values
 
-    env = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    return read_settings({**env, **os.environ})
+    return {**{name: value for name, value in dotenv_values(".env").items() if value is not None}, **os.environ}
+
+
+def settings_from_environment() -> Settings:
+    """Read once; raises SettingsError naming the variable and the remedy."""
+    return read_settings(environment())
 
 
 @asynccontextmanager

@@ -4,16 +4,29 @@ It serves until told to stop; `--run-once` reconciles, writes account, positions
 """
 
 import asyncio
+import os
+import socket
 
+from adapters.base import AdapterError
 from agents.desk import Desk
+from models.control import Heartbeat
 
 
 async def serve(desk: Desk, stop: asyncio.Event) -> None:
     """Run the bridge on this desk until `stop`; raises AdapterError when the broker cannot be used at all."""
     from adapters.connect import open_broker, open_notifier
-    from bridge.main import run
+    from bridge.main import AGENT, run
 
-    broker = await open_broker(desk.settings)
+    try:
+        broker = await open_broker(desk.settings)
+    except AdapterError as error:  # the cockpit shows why there is none
+        await desk.store.control.beat(
+            Heartbeat(
+                agent=AGENT, state="failed", sentence=str(error), at=desk.machine_now(), host=socket.gethostname(),
+                pid=os.getpid(),
+            )
+        )  # fmt: skip
+        raise
     notifier = open_notifier(desk.settings) if desk.settings.notify_urls else None
     await run(desk.store, broker, desk.settings, stop, notifier=notifier)
 

@@ -231,7 +231,7 @@ class Rota:
         """Wake agents that were asked for or whose watched rows changed."""
         changes = self.desk.store.changes()
         while True:
-            changed = await changes.wait(5.0)
+            changed = await changes.wait(5.0) if self._seen else True  # the first look is what there was at the start
             if changed:
                 try:
                     for agent in self.agents:
@@ -246,11 +246,18 @@ class Rota:
         for request in asked:
             assert request.id is not None
             await control.answer(request.id, result={"sentence": f"{agent.name} was told to run now"})
-        reasons = await agent.watches(self.desk) if agent.watches else frozenset()
-        moved = bool(reasons - self._seen.get(agent.name, reasons))
-        self._seen[agent.name] = reasons
-        if asked or moved:
+        if asked or await self._has_reason(agent):
             self.wake(agent.name)
+
+    async def _has_reason(self, agent: Agent) -> bool:
+        """A reason to run that was not there before. While a pass is under way nothing counts as seen: what it answers
+        is no reason any more when it is over, and what it does not answer still is."""
+        known = self._seen.get(agent.name)
+        if known is not None and agent.name in self._running:
+            return False
+        reasons = await agent.watches(self.desk) if agent.watches else frozenset()
+        self._seen[agent.name] = reasons
+        return known is not None and bool(reasons - known)
 
     async def _drain(self, seconds: float = 5.0) -> None:
         """APScheduler's own shutdown cancels running coroutines; these get a moment to end by themselves."""

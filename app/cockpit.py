@@ -188,6 +188,7 @@ REMEDIES = {
     "WrongDesk": "Set DESK_MODE to the mode of that database, or point DATABASE_URL at this mode's own.",
     "UnreadableDatabase": "Point DATABASE_URL at a desk's database, or at a new file; nothing was changed.",
     "NotDurable": "Move the database to a local disk; nothing can be approved until commits are forced to disk.",
+    "UnusableFolder": "Make that folder writable, or set DESK_VAR to one that is; nothing was changed.",
     "KeyFileError": "Restore approval.key in DESK_VAR with mode 0600, or move it away to have a new one made.",
     "DatabaseUnavailable": "Check that the database runs and that DATABASE_URL names it; this page tries again.",
 }

@@ -44,6 +44,8 @@ class StaffProcess:
     considered: bool = False
     """Whether a page has already asked for it; asking twice starts nothing."""
     _child: subprocess.Popen[bytes] | None = None
+    _begins: int = 0
+    """Where in the log the present child's words begin."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> bool:
@@ -53,6 +55,7 @@ class StaffProcess:
                 return False
             self.var_dir.mkdir(parents=True, exist_ok=True)
             with self.log_path.open("ab") as log:
+                self._begins = log.tell()
                 self._child = self._spawn(log)
             return True
 
@@ -75,10 +78,11 @@ class StaffProcess:
         return self._child.poll() if self._child is not None else None
 
     def last_words(self, lines: int = 3) -> str:
-        """The end of its log, for the page that says it died."""
+        """The end of what it said, for the page that says it died."""
         if not self.log_path.exists():
             return ""
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        said = self.log_path.read_bytes()[self._begins :].decode(errors="replace")
+        return "\n".join(said.splitlines()[-lines:])
 
     def stop(self, patience: float = 20.0) -> None:
         """Close the pipe, which asks it to leave; end it if it does not."""

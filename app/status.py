@@ -133,13 +133,20 @@ def needs(pulse: Pulse) -> tuple[Need, ...]:
             "over" if light.state is State.DOWN else "warn",
             light.state,
             f"{light.name}: {light.detail}",
-            "Ops shows who and why",
+            _complaint(pulse) or "Ops shows who and why",
             "ops",
         )
         for light in lights(pulse)
         if light.state is not State.OK
     ]
     return tuple(sorted(found, key=lambda need: need.rank))
+
+
+def _complaint(pulse: Pulse) -> str:
+    """What the agent that failed last says, the bridge before all others; empty when none failed."""
+    failed = [beat for beat in pulse.heartbeats if beat.state == "failed"]
+    said = max(failed, key=lambda beat: (beat.agent == BRIDGE, beat.at), default=None)
+    return "" if said is None else f"{said.agent.replace('_', ' ')}: {said.sentence}"
 
 
 def _order_needs(pulse: Pulse) -> Iterable[Need]:

@@ -31,6 +31,9 @@ class CannotStart(Exception):
 
 
 def arguments() -> argparse.ArgumentParser:
+    from adapters.simulator.scenarios import SCENARIOS
+
+    names = ", ".join(SCENARIOS)
     parser = argparse.ArgumentParser(
         prog="python -m adapters.simulator",
         description="A venue on loopback: market, exchange and account behind the TWS socket protocol.",
@@ -42,7 +45,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--speed", type=_speed, help="venue seconds per second, 0 stands still (default 1; 0 on a chain)"
     )
-    parser.add_argument("--scenario", default="", help="what the market does first: calm, crash, gap, crisis, …")
+    parser.add_argument("--scenario", default="", help=f"what the market does first: {names}")
     parser.add_argument("--book", type=Path, help="JSON list of starting positions for a new state")
     parser.add_argument("--linger", type=float, help="exit this many seconds after the last client left")
     parser.add_argument(
@@ -99,8 +102,12 @@ def _sole_owner(state: Path | None) -> Iterator[None]:
     if state is None:
         yield
         return
-    state.parent.mkdir(parents=True, exist_ok=True)
-    with state.with_name(state.name + ".lock").open("w") as handle:
+    try:
+        state.parent.mkdir(parents=True, exist_ok=True)
+        lock = state.with_name(state.name + ".lock").open("w")
+    except OSError as error:
+        raise CannotStart(f"state file {state} cannot be written ({error}); name one in a writable folder") from error
+    with lock as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

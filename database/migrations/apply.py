@@ -20,7 +20,7 @@ from sqlmodel import SQLModel
 
 from database.audit import FIRST
 from database.engine import Engines, unavailable
-from database.errors import DatabaseError, NewerDatabase, UnreadableDatabase, WrongDesk
+from database.errors import DatabaseError, NewerDatabase, UnreadableDatabase, UnusableFolder, WrongDesk
 from database.upsert import insert_once, values_of
 from models.control import AuditHead, DeskRow, Switch, SwitchName
 
@@ -78,7 +78,9 @@ async def _one_at_a_time(engines: Engines) -> AsyncIterator[None]:
     try:
         file = path.with_name(path.name + ".lock").open("a")
     except OSError as error:
-        raise UnreadableDatabase(f"{path.parent} is not writable ({error}); correct DATABASE_URL") from error
+        raise UnusableFolder(
+            f"{path.parent} cannot be written ({error}); make it writable or correct DATABASE_URL"
+        ) from error
     with file:
         await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
         yield

@@ -100,6 +100,9 @@ def test_two_venues_never_share_a_state(tmp_path: Path) -> None:
         (["--chain", "{}/none.csv"], "none.csv does not exist"),
         (["--book", "{}/short.csv"], "is not JSON"),
         (["--scenario", "boom"], "no scenario 'boom'; there are calm"),
+        (["--state", "{}/half.json"], "half.json cannot be read"),
+        (["--state", "{}/hollow.json"], "hollow.json does not hold what a venue writes"),
+        (["--state", "{}/short.csv/state.json"], "cannot be written"),
         (["--speed", "-1"], "is not a speed"),
         (["--port", "70000"], "is not a port"),
         (["--seed", "-4"], "is not a seed"),
@@ -107,6 +110,8 @@ def test_two_venues_never_share_a_state(tmp_path: Path) -> None:
 )
 def test_what_it_cannot_do_is_said_in_one_line(tmp_path: Path, arguments: list[str], words: str) -> None:
     (tmp_path / "short.csv").write_text("session_date,bid\n2026-11-20,1\n")
+    (tmp_path / "half.json").write_text('{"version": 1, "seed"')
+    (tmp_path / "hollow.json").write_text('{"version": 1, "account_id": 3}')
     done = run("--port", "0", *(a.format(tmp_path) for a in arguments))
     assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
 
