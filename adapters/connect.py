@@ -19,15 +19,6 @@ async def open_broker(settings: Settings) -> IbkrBroker:
     return IbkrBroker(await road(settings), account_check(settings))
 
 
-async def open_pricer(settings: Settings) -> IbkrBroker:
-    """What-ifs and contract translation for a process that is not the bridge: other client ids, so never the
-    orders session of the bridge. Callers hold it as a `Pricer`, which has no submit."""
-    base = await road(settings)
-    spare = Road(**{**vars(base), "orders_client_id": base.account_client_id + 2,
-                    "account_client_id": base.account_client_id + 1})  # fmt: skip
-    return IbkrBroker(spare, account_check(settings))
-
-
 async def open_market_data(settings: Settings) -> IbkrMarketData:
     """Quotes for the streams process, not connected yet."""
     _refuse_unsafe_road(settings)

@@ -15,7 +15,7 @@ from ib_async.objects import OptionChain
 
 from adapters.base import Answer, ChainListing, NotConnected, PriceBar, SessionState, Tick
 from adapters.ibkr_adapter import CLOCK_EVERY, Road
-from adapters.ibkr_socket import ClockFit, Link, Qualifier, from_ib, number, route, to_ib
+from adapters.ibkr_socket import ClockFit, Link, Qualifier, number, route, to_ib
 from models.clock import DeskClock
 from models.quant.option import Contract, Right, SecType
 from models.quant.product import PRODUCTS, Settlement
@@ -138,7 +138,7 @@ class IbkrMarketData:
         answer = await self._link.lookup(any_of, max(self._road.query_deadline, 20.0))
         if answer.failure is not None:
             return Answer.fail(f"{trading_class} {expiry}: {answer.failure}")
-        found = [from_ib(details.contract) for details in answer.data or [] if details.contract is not None]
+        found = self._qualifier.remember(answer.data or [])
         return Answer.of(tuple(contract for contract in found if contract.expiry == expiry))
 
     async def _underlying(self, symbol: str) -> Answer[Contract]:
@@ -160,7 +160,7 @@ class IbkrMarketData:
         answer = await self._link.lookup(raw, self._road.query_deadline)
         if answer.failure is not None:
             return Answer.fail(answer.failure)
-        listed = [from_ib(details.contract) for details in answer.data or [] if details.contract is not None]
+        listed = self._qualifier.remember(answer.data or [])
         return Answer.of(tuple(sorted(listed, key=lambda contract: contract.expiry or date.max)))
 
     # ── streams ──────────────────────────────────────────────────────────────────────────────────────────────────

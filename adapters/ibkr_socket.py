@@ -7,7 +7,7 @@ and came back as an empty list, a deadline that nobody keeps.
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
@@ -173,6 +173,7 @@ class Link:
         ib = ib_async.IB()
         ib.RaiseRequestErrors = True  # otherwise a refused query comes back as an empty list
         ib.client.MaxRequests = self.max_requests
+        ib.client.setConnectOptions("+PACEAPI")  # a burst is slowed by the broker, not refused with a lost answer
         said: list[str] = []
 
         def hear(_request: int, code: int, text: str, _contract: Any) -> None:
@@ -262,6 +263,15 @@ class Qualifier:
 
     def forget(self) -> None:
         self._known.clear()
+
+    def remember(self, details: Iterable[ib_async.ContractDetails]) -> tuple[Contract, ...]:
+        """Ours of what the broker listed; their conIds need not be asked for one by one again."""
+        found = []
+        for raw in (line.contract for line in details if line.contract is not None):
+            contract = from_ib(raw)
+            self._known[contract.identity] = raw.conId
+            found.append(contract)
+        return tuple(found)
 
     async def con_ids(self, contracts: list[Contract]) -> Answer[dict[Contract, int]]:
         """conId per contract, absent where the broker lists no contract of that very identity."""
