@@ -4,6 +4,7 @@ The broker tells a chain as the union of strikes over expirations; half of those
 list is asked for once and kept beside the chain, so that nobody prices or proposes what cannot be traded.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -28,6 +29,7 @@ class Listings:
     classes: dict[str, Listing] = field(default_factory=dict)
     exchanges: dict[str, str] = field(default_factory=dict)
     exact: dict[Point, tuple[Contract, ...]] = field(default_factory=dict)
+    failures: Counter[Point] = field(default_factory=Counter)
     read_at: datetime | None = None
 
     async def refresh(self, desk: Desk, data: MarketData) -> bool:
@@ -49,20 +51,22 @@ class Listings:
         return True
 
     async def learn(self, desk: Desk, data: MarketData, points: Iterable[Point]) -> None:
-        """Ask what exists at the points not known yet. One that is not answered stays unknown and is asked again."""
+        """Ask what exists at the points not known yet. An empty answer is a fact; one that failed is asked again."""
         changed = set()
         for cls, day in points:
             if (cls, day) in self.exact:
                 continue
             answer = await data.listed(self.symbol, cls, day)
-            if answer.data:
-                self.exact[cls, day] = answer.data
-                changed.add(cls)
+            if answer.failed:
+                self.failures[cls, day] += 1
+                continue
+            self.exact[cls, day] = answer.data or ()
+            changed.add(cls)
         await self._write(desk, data, changed)
 
     def unknown(self, points: Sequence[Point]) -> Point | None:
-        """The first of the points that nobody has asked for yet."""
-        return next((point for point in points if point not in self.exact), None)
+        """The first of the points not known yet; those that failed most often wait for the others."""
+        return min((point for point in points if point not in self.exact), key=self.failures.__getitem__, default=None)
 
     def at(self, point: Point) -> Listing:
         """The class as it is listed at one expiry: strikes with both rights, else the union over expirations."""

@@ -46,7 +46,8 @@ def lights(pulse: Pulse) -> tuple[Light, ...]:
 
 
 def agent_state(beat: Heartbeat | None, now: datetime) -> State:
-    """An agent's state from its last word: failed or long overdue is DOWN, overdue is LATE, silent is NO DATA."""
+    """An agent's state from its last word: failed or long overdue is DOWN, overdue or waiting for what it
+    needs is LATE, silent is NO DATA."""
     if beat is None:
         return State.NO_DATA
     if beat.state in ("failed", "stopped"):
@@ -55,7 +56,8 @@ def agent_state(beat: Heartbeat | None, now: datetime) -> State:
     took = beat.seconds or 0.0
     if overdue > DOWN_AFTER + 3 * took:
         return State.DOWN
-    return State.LATE if overdue > LATE_AFTER + 2 * took else State.OK
+    late = beat.state == "waiting" or overdue > LATE_AFTER + 2 * took
+    return State.LATE if late else State.OK
 
 
 def _agent_light(name: str, beat: Heartbeat | None, now: datetime) -> Light:

@@ -60,6 +60,7 @@ def portfolio(**exposure: Any) -> PortfolioGreeks:
         (beat(ago=200, every=300), State.OK),
         (beat(state="failed"), State.DOWN),
         (beat(state="stopped"), State.DOWN),
+        (beat(state="waiting"), State.LATE),
         (beat(state="paused"), State.OK),
     ],
 )
