@@ -186,13 +186,13 @@ def _ended(card: Card, pulse: Pulse) -> None:
 
 
 def _renewal(shown: ProposedTrade, waiting: Iterable[ProposedTrade]) -> int | None:
-    """The same trade as a newer check wrote it: it takes the place of the one it superseded, at its own prices. A click
-    on the old one that is on its way is still refused, for it names the old one."""
+    """The same trade as a newer check wrote it takes the place of the one it superseded, unless its worst price got
+    worse: a click that is on its way may only meet what the person has read, or better."""
     if shown.status != ProposalStatus.SUPERSEDED:
         return None
     same = (shown.account_id, shown.legs_hash, shown.quantity)
-    twins = (row.id for row in waiting if (row.account_id, row.legs_hash, row.quantity) == same and row.id != shown.id)
-    return next(twins, None)
+    twins = (row for row in waiting if (row.account_id, row.legs_hash, row.quantity) == same and row.id != shown.id)
+    return next((row.id for row in twins if row.worst_price <= shown.worst_price), None)
 
 
 def _margin_note(card: Card) -> str:
