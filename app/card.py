@@ -1,5 +1,6 @@
 """The proposal card: the trade in plain words, its limits before and after, its payoff, its price and its checks."""
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from html import escape
@@ -200,8 +201,10 @@ def _risk_row(measure: Any, before: Mapping[str, Any], change: Mapping[str, Any]
 def _loss_rows(card: Card, shape: Payoff | None) -> list[Row]:
     if shape is None or shape.expiry is None:
         return [("Largest loss of the trade", fmt.UNKNOWN, "", "")]
-    loss = "unlimited" if shape.max_loss is None else fmt.money(shape.max_loss)
-    gain = "unlimited" if shape.max_gain is None else fmt.money(shape.max_gain)
+    loss, gain = (
+        fmt.money(value) if value is None or math.isfinite(value) else "unlimited"
+        for value in (shape.max_loss, shape.max_gain)
+    )
     return [("Trade at expiry: largest loss, gain", loss, "", gain)]
 
 

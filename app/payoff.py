@@ -1,4 +1,4 @@
-"""What a proposed trade is worth across spots: at expiry from its legs alone, today from its volatilities. Pure."""
+"""What a proposed trade is worth across spots, for the picture: at its first expiry and today. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -7,22 +7,21 @@ from datetime import datetime
 
 import numpy as np
 
-from models.quant.option import Contract, Right
-from models.quant.pricing import bsm
+from models.quant.payoff import Carry, first_expiry, outcome, parts_of, worth
 from models.quant.product import expiry_instant, years_to
-from models.quant.structure import Leg, combo_price, expiry_profit
+from models.quant.structure import Leg, combo_price
 
 POINTS = 161
 REACH = 3.0
 """How many standard deviations to expiry the picture shows to each side, within 8 and 30 per cent."""
-RATE = 0.04
-"""Carry of the "today" line. The line is anchored at the present mid, so this bends it only far from spot; limits
-never use it (they come from the bridge's valuation)."""
+CARRY = Carry(rate=0.04)
+"""Carry of the "today" line and of legs that outlive the first expiry. The line is anchored at the present mid, so this
+bends it only far from spot; limits never use it (they come from the bridge's valuation)."""
 
 
 @dataclass(frozen=True)
 class Payoff:
-    """Profit in account currency over `spots`. None where it cannot be said, with `why`."""
+    """Profit in account currency over `spots`. `max_loss` is signed; ±inf is unlimited, None unknown, with `why`."""
 
     spots: tuple[float, ...]
     expiry: tuple[float, ...] | None
@@ -34,44 +33,30 @@ class Payoff:
     why: str = ""
 
 
-def common_expiry(legs: Sequence[Leg]) -> bool:
-    """Do all options of the trade settle at one moment? Only then has it one expiry profit."""
-    options = [leg.contract for leg in legs if leg.contract.is_option]
-    return bool(options) and len({expiry_instant(contract) for contract in options}) == 1
-
-
 def payoff_of(legs: Sequence[Leg], quantity: int, multiplier: float, price: float, spot: float, at: datetime) -> Payoff:
     """The trade bought at `price` per unit (debit positive), with the underlying at `spot`, at desk time `at`."""
+    parts, cost = parts_of(legs, quantity), price * quantity * multiplier
     sigma = _sigma(legs, spot, at)
     reach = min(max(REACH * (sigma or spot * 0.05) / spot, 0.08), 0.30)
-    spots = tuple(float(s) for s in np.linspace(spot * (1 - reach), spot * (1 + reach), POINTS))
-    units = quantity * multiplier
-    expiry, worst, best, edges, why = None, None, None, (), ""
-    if common_expiry(legs) or not any(leg.contract.is_option for leg in legs):
-        expiry = tuple(expiry_profit(legs, s, price) * units for s in spots)
-        worst, best = extremes(legs, price, units)
-        edges = break_evens(spots, expiry)
-    else:
-        why = "the legs expire on different days: there is no one expiry line"
-    return Payoff(spots, expiry, _today(legs, spots, spot, price, units, at), edges, worst, best, sigma, why)
+    spots = np.linspace(spot * (1 - reach), spot * (1 + reach), POINTS)
+    result = outcome(parts, cost, CARRY)
+    why = result.why
+    if not result.exact and not why:
+        why = "at the first expiry: the later legs keep their volatility and the time they have left"
+    return Payoff(
+        spots=_known(spots),
+        expiry=None if result.max_profit is None else _known(worth(parts, spots, first_expiry(parts), CARRY) - cost),
+        now=_today(legs, spots, spot, cost, quantity, multiplier, at),
+        break_evens=tuple(level for level in result.break_evens if spots[0] <= level <= spots[-1]),
+        max_loss=result.max_loss,
+        max_gain=result.max_profit,
+        sigma=sigma,
+        why=why,
+    )
 
 
-def extremes(legs: Sequence[Leg], price: float, units: float) -> tuple[float | None, float | None]:
-    """(largest loss, largest gain) at expiry in currency, signed; None is unlimited."""
-    corners = [0.0, *(leg.contract.strike for leg in legs if leg.contract.strike is not None)]
-    values = [expiry_profit(legs, s, price) * units for s in corners]
-    slope = sum(leg.signed_ratio for leg in legs if leg.contract.right is Right.CALL or not leg.contract.is_option)
-    return (None if slope < 0 else min(values)), (None if slope > 0 else max(values))
-
-
-def break_evens(spots: Sequence[float], values: Sequence[float]) -> tuple[float, ...]:
-    """Where the line crosses nothing, interpolated; at most four."""
-    found = []
-    for i in range(len(spots) - 1):
-        a, b = values[i], values[i + 1]
-        if a * b < 0:
-            found.append(spots[i] + (spots[i + 1] - spots[i]) * a / (a - b))
-    return tuple(found[:4])
+def _known(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)
 
 
 def _sigma(legs: Sequence[Leg], spot: float, at: datetime) -> float | None:
@@ -84,27 +69,14 @@ def _sigma(legs: Sequence[Leg], spot: float, at: datetime) -> float | None:
 
 
 def _today(
-    legs: Sequence[Leg], spots: Sequence[float], spot: float, price: float, units: float, at: datetime
+    legs: Sequence[Leg], spots: np.ndarray, spot: float, cost: float, quantity: int, multiplier: float, at: datetime
 ) -> tuple[float, ...] | None:
     """Profit today across spots at each leg's own volatility (sticky strike), anchored so that at `spot` it is the
     present mid less the price; None when a volatility or a mid is unknown."""
     mid = combo_price(legs)
     if mid is None:
         return None
-    grid = np.asarray([*spots, spot])
-    total = np.zeros(len(grid))
-    for leg in legs:
-        value = _leg_today(leg.contract, leg.iv, grid, at)
-        if value is None:
-            return None
-        total = total + leg.signed_ratio * value
-    return tuple(float(v) for v in (total[:-1] - total[-1] + mid - price) * units)
-
-
-def _leg_today(contract: Contract, iv: float | None, grid: np.ndarray, at: datetime) -> np.ndarray | None:
-    if not contract.is_option:
-        return grid
-    if iv is None or contract.strike is None:
+    total = worth(parts_of(legs, quantity), [*spots, spot], at, CARRY)
+    if not np.isfinite(total).all():
         return None
-    years = years_to(expiry_instant(contract), at)
-    return bsm(grid, contract.strike, years, iv, RATE, 0.0, contract.right is Right.CALL).price
+    return _known(total[:-1] - total[-1] + mid * quantity * multiplier - cost)

@@ -205,19 +205,6 @@ def reversed_legs(legs: Sequence[Leg]) -> tuple[Leg, ...]:
     return tuple(replace(leg, action=leg.action.opposite) for leg in legs)
 
 
-def expiry_profit(legs: Sequence[Leg], spot: float, price: float) -> float:
-    """Profit per combo unit and per 1.00 of multiplier at a common expiry with the underlying at `spot`."""
-    value = 0.0
-    for leg in legs:
-        c = leg.contract
-        if c.right is None or c.strike is None:
-            value += leg.signed_ratio * spot
-        else:
-            intrinsic = spot - c.strike if c.right is Right.CALL else c.strike - spot
-            value += leg.signed_ratio * max(intrinsic, 0.0)
-    return value - price
-
-
 def _finite(value: Any, name: str) -> float | None:
     if value is None:
         return None

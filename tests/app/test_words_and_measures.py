@@ -1,5 +1,6 @@
 """Numbers, ages, limit bars, strikes and payoffs: the cockpit's pure functions against values worked out by hand."""
 
+import math
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from app import format as fmt
 from app import look
 from app.limits import exposure_bars, proposal_bars
 from app.measures import BY_KEY, Use, after_value, use_after, uses_of
-from app.payoff import break_evens, common_expiry, extremes, payoff_of
+from app.payoff import payoff_of
 from app.wording import contract_words, identity_words, leg_words, legs_in_a_line, strike_ruler
 from models.quant.option import Contract, Right, SecType
 from models.quant.structure import Action, Leg
@@ -159,23 +160,45 @@ def test_a_bear_put_spread_loses_its_debit_and_gains_the_width_less_it(quantity:
     assert shape.max_loss == -5_000 * quantity
     assert shape.max_gain == 15_000 * quantity
     assert shape.expiry is not None
-    assert shape.break_evens == pytest.approx([6300.0], abs=1.0)
+    assert shape.break_evens == pytest.approx([6300.0])
     assert shape.now is not None
     assert shape.now[80] == pytest.approx(0.0, abs=1e-6)  # at spot today it is worth the present mid less the price
 
 
-def test_a_naked_call_loses_without_limit_and_a_bought_one_gains_so() -> None:
+@pytest.mark.parametrize("quantity", [1, 2])
+def test_a_naked_call_loses_without_limit_and_a_bought_one_gains_so(quantity: int) -> None:
     call = Leg(Contract("SPX", SecType.OPTION, "SPXW", 100, date(2026, 9, 30), 6500, Right.CALL), Action.BUY)
-    assert extremes((call,), 40.0, 100.0) == (-4_000.0, None)
-    assert extremes((replace(call, action=Action.SELL),), -40.0, 100.0) == (None, 4_000.0)
+    at = datetime(2026, 8, 21, tzinfo=UTC)
+    bought = payoff_of((call,), quantity, 100, 40.0, 6451.25, at)
+    assert (bought.max_loss, bought.max_gain) == (-4_000.0 * quantity, math.inf)
+    sold = payoff_of((replace(call, action=Action.SELL),), quantity, 100, -40.0, 6451.25, at)
+    assert (sold.max_loss, sold.max_gain) == (-math.inf, 4_000.0 * quantity)
+    assert sold.break_evens == (6540.0,)
 
 
-def test_legs_of_different_days_have_no_one_expiry_line() -> None:
-    calendar = (SPREAD[0], replace(SPREAD[1], contract=put(6350, date(2026, 10, 30))))
-    shape = payoff_of(calendar, 1, 100, 50.0, 6451.25, datetime(2026, 8, 21, tzinfo=UTC))
-    assert not common_expiry(calendar)
-    assert shape.expiry is None
-    assert "different days" in shape.why
+def test_a_break_even_outside_the_picture_is_not_drawn() -> None:
+    shape = payoff_of(SPREAD, 1, 100, 50.0, 4000.0, datetime(2026, 8, 21, tzinfo=UTC))
+    assert shape.spots[-1] < 6300.0
+    assert shape.break_evens == ()
+    assert shape.max_gain == 15_000.0
+
+
+def test_legs_of_different_days_are_drawn_at_the_first_expiry() -> None:
+    calendar = (
+        replace(SPREAD[0], contract=put(6350, date(2026, 10, 30))),
+        replace(SPREAD[1], contract=put(6350)),
+    )
+    at = datetime(2026, 8, 21, tzinfo=UTC)
+    shape = payoff_of(calendar, 2, 100, 50.0, 6451.25, at)
+    assert shape.expiry is not None and shape.max_gain is not None
+    assert "first expiry" in shape.why
+    assert shape.spots[shape.expiry.index(max(shape.expiry))] == pytest.approx(6350.0, abs=25.0)
+    near_money = 0.4 * 6350 * 0.17 * math.sqrt(30 / 365) - 50.0  # Brenner & Subrahmanyam's rule for the money
+    assert shape.max_gain == pytest.approx(2 * 100 * near_money, rel=0.15)
+    assert len(shape.break_evens) == 2
+    unknown = payoff_of((replace(calendar[0], iv=None), calendar[1]), 1, 100, 50.0, 6451.25, at)
+    assert (unknown.expiry, unknown.max_loss, unknown.max_gain) == (None, None, None)
+    assert "is unknown" in unknown.why
 
 
 def test_an_unknown_volatility_leaves_out_the_line_of_today() -> None:
@@ -183,7 +206,3 @@ def test_an_unknown_volatility_leaves_out_the_line_of_today() -> None:
     shape = payoff_of(legs, 1, 100, 50.0, 6451.25, datetime(2026, 8, 21, tzinfo=UTC))
     assert shape.now is None
     assert shape.expiry is not None
-
-
-def test_break_evens_are_where_the_line_crosses_nothing() -> None:
-    assert break_evens((0.0, 10.0, 20.0), (-5.0, 5.0, -5.0)) == pytest.approx((5.0, 15.0))
