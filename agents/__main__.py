@@ -10,7 +10,7 @@ import sys
 from agents.command import prepare_process, refuse_unreadable_appetite, run_command, serve_process, stop_signal
 from agents.desk import open_desk, settings_from_environment
 from agents.schedule import STREAMS, THINKERS
-from agents.supervisor import Child, supervise
+from agents.supervisor import Child, run_first, supervise
 from models.settings import Settings
 
 log = logging.getLogger("nimble.agents")
@@ -21,10 +21,15 @@ CHILDREN = (
     Child("thinkers", ("-m", "agents", "--thinkers", "--while-stdin")),
 )
 
+KERNELS = Child("kernels", ("-m", "models.quant.warming"))
+"""Compiles the arithmetic once where that is not done yet, so that three children do not do it at the same time."""
+
 
 async def supervise_staff(while_stdin: bool) -> int:
     await refuse_early(settings_from_environment())
-    await supervise(CHILDREN, stop_signal(while_stdin))
+    stop = stop_signal(while_stdin)
+    await run_first(KERNELS, stop)
+    await supervise(CHILDREN, stop)
     return 0
 
 

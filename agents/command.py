@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from agents.desk import Desk, environment, open_desk, settings_from_environment
 from agents.runner import FAILED, STANDBY, WAITING, Rota, hire, run_pass
 from agents.schedule import duties, duty_of
+from models.quant.warming import warm
 from models.settings import Settings, SettingsError
 
 EXPECTED = 2  # exit code of an error that names its remedy
@@ -74,6 +75,7 @@ async def _awaited(main: Callable[[], Awaitable[int]]) -> int:
 # ── one process of the day ───────────────────────────────────────────────────────────────────────────────────────
 async def serve_process(process: str, while_stdin: bool) -> int:
     stop = stop_signal(while_stdin)
+    await asyncio.to_thread(warm)
     async with open_desk(settings_from_environment()) as desk:
         await Rota(desk, [hire(duty, desk) for duty in duties(process)]).serve(stop)
     return 0

@@ -36,6 +36,15 @@ async def supervise(children: Sequence[Child], stop: asyncio.Event) -> None:
     await asyncio.gather(*(_keep_alive(child, stop) for child in children))
 
 
+async def run_first(child: Child, stop: asyncio.Event) -> None:
+    """Run a child to its end before the others start; what it could not do they will do for themselves."""
+    process = await asyncio.create_subprocess_exec(sys.executable, *child.command, env=child_environment())
+    if await _until_dead_or_stopped(process, stop):
+        await _say_goodbye(child, process)
+    elif process.returncode:
+        log.warning("%s ended with %s", child.name, process.returncode)
+
+
 async def _keep_alive(child: Child, stop: asyncio.Event) -> None:
     deaths = 0
     while not stop.is_set():

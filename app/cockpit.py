@@ -26,6 +26,7 @@ from app.pulse import History, Pulse, read_history, read_pulse
 from database.errors import DatabaseError, DatabaseUnavailable
 from database.store import Store, open_store
 from models.quant.regime_file import RegimeFileError
+from models.quant.warming import warm
 from models.settings import Settings, SettingsError, read_settings
 
 T = TypeVar("T")
@@ -108,6 +109,7 @@ class Cockpit:
         except BaseException:
             self._thread.close()
             raise
+        threading.Thread(target=warm, name="kernels", daemon=True).start()  # no page waits for a compiler
 
     @property
     def trader(self) -> str:

@@ -31,6 +31,7 @@ from database.errors import DatabaseError, WrongDesk
 from database.store import Store, open_store
 from models.control import Heartbeat
 from models.quant.regime import RegimeFileError
+from models.quant.warming import warm
 from models.settings import Settings, SettingsError, read_settings
 
 log = logging.getLogger("bridge")
@@ -71,6 +72,7 @@ async def run(
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     life = Life(store, broker, settings, DatabaseManager(store, holder), notifier)
     await _lead(life)
+    await asyncio.to_thread(warm)
     crossing = Crossing(life)
     reconciler = Reconciler(life, crossing, absence or AbsenceRule())
     watchdog = Watchdog(life, crossing, reconciler, delays, search_every)

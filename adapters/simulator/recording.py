@@ -179,7 +179,7 @@ class Recording:
         self._fill_volatility(columns, forward)
 
     def _fill_volatility(self, columns: OptionColumns, forward: Floats) -> None:
-        from models.quant.pricing import implied_vol_forward
+        from models.quant.implied import implied_vol_forward
 
         rows = np.flatnonzero(columns.recorded)
         t = columns.years(rows, self.at.timestamp())

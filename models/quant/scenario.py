@@ -1,20 +1,17 @@
-"""What the book does when the market moves: the stress grid, free scenario matrices, histories and payoff curves.
+"""What contracts and books do when the market moves: the stress grid, free scenario matrices and past days.
 
 Spot moves are moves of SPX and reach an underlying through its beta; volatility moves are points of the 30-day
 volatility and reach an expiry scaled by √(30 / max(DTE, 7)). Volatility is sticky at the strike. Everything is a full
-repricing, never a Taylor series.
+repricing, American options by their exercise boundary, never a Taylor series.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.quant.american import FAST, scheme
 from models.quant.pricing import DAYS_PER_YEAR
-from models.quant.product import expiry_instant
-from models.quant.structure import Leg
 from models.quant.terms import Holding, MarketView, Terms, terms_of
 
 Floats = NDArray[np.float64]
@@ -25,10 +22,9 @@ STRESS_CELLS: tuple[tuple[float, float], ...] = tuple((s, v) for s in STRESS_SPO
 NEAR_CELLS = np.array([s >= -0.10 and v <= 15.0 for s, v in STRESS_CELLS], dtype=bool)
 """Cells of the near limit: spot not below −10 %, 30-day vol not above +15 points."""
 
-_LOWEST_VOL = 0.01
-_LOWEST_SPOT = 0.01  # a high beta times a crash leaves one per cent of the price, not a negative one
+LEAST_FACTOR = 0.01  # a high beta times a crash leaves one per cent of the price, not a negative one
 _LEAST_TIME = 1e-9  # years, a thirtieth of a second: rounding of dates, not time value
-_BLOCK_CELLS = 16384
+_LANES = 8  # cells that the processor reprices at once; a row is filled up to a multiple
 
 
 def stress_vectors(terms: Terms) -> Floats:
@@ -40,40 +36,23 @@ def revalue(terms: Terms, spot_moves: ArrayLike, vol_points: ArrayLike, days: fl
     """Profit per one long contract for joint moves of SPX (fraction) and 30-day vol (points), shape (N, len(moves)).
 
     `days` calendar days pass first. Profit is model against model, so a wide quote is no profit. Linear contracts earn
-    beta × move × price × multiplier.
+    beta × move × |price| × multiplier: a future below zero still falls when the market does.
     """
-    moves, points = np.atleast_1d(np.asarray(spot_moves, float)), np.atleast_1d(np.asarray(vol_points, float))
-    n, cells = len(terms.contracts), moves.size
-    out = np.empty((n, cells))
-    step = max(1, _BLOCK_CELLS // cells)
+    cells = Cells(spot_moves, vol_points)
+    left = time_left(terms, [days])
+    out = np.empty((len(terms.contracts), cells.size))
     with np.errstate(all="ignore"):
-        for i in range(0, n, step):
-            rows = slice(i, i + step)
-            out[rows] = _revalue_block(terms, rows, moves, points, days)
-    return out
-
-
-def _revalue_block(terms: Terms, rows: slice, moves: Floats, points: Floats, days: float) -> Floats:
-    from scipy.special import ndtr
-
-    multiplier, spot = terms.multiplier[rows, None], terms.spot[rows, None]
-    factor = np.maximum(1.0 + terms.beta[rows, None] * moves, _LOWEST_SPOT)
-    linear = spot * (factor - 1.0)
-    strike, t, vol = terms.strike[rows, None], terms.t[rows, None], terms.vol[rows, None]
-    left = t - days / DAYS_PER_YEAR
-    left = np.where(left > _LEAST_TIME, left, np.where(np.isnan(left), np.nan, 0.0))
-    share = np.where(t > 0, left / np.where(t > 0, t, 1.0), 0.0)
-    forward = spot * factor * terms.carry[rows, None] ** share
-    discount = terms.discount[rows, None] ** share
-    shifted = np.maximum(vol + points * terms.vol_unit[rows, None], np.minimum(vol, _LOWEST_VOL))
-    deviation = shifted * np.sqrt(left)
-    # without time left a vanishing deviation gives the intrinsic value through the same formula
-    deviation = np.maximum(deviation, 1e-12)
-    d1 = np.log(forward / strike) / deviation + 0.5 * deviation
-    sign = np.where(terms.is_call[rows, None], 1.0, -1.0)
-    price = discount * sign * (forward * ndtr(sign * d1) - strike * ndtr(sign * (d1 - deviation)))
-    option = price - terms.model[rows, None]
-    return multiplier * np.where(terms.is_option[rows, None], option, linear)
+        linear = np.flatnonzero(~terms.is_option)
+        out[linear] = _linear(terms, linear, cells)
+        european = np.flatnonzero(terms.is_option & ~terms.is_american)
+        if european.size:
+            prices = _european(terms, european, cells, left)
+            out[european] = prices[:, 0, : cells.size] - terms.model[european, None]
+        american = np.flatnonzero(terms.is_american)
+        if american.size:
+            out[american] = _american(terms, american, cells, left)[:, 0]
+        out[:, cells.unknown] = np.nan
+        return out * terms.multiplier[:, None]
 
 
 def scenario_pnl(
@@ -87,14 +66,31 @@ def scenario_pnl(
 
     NaN everywhere when a held contract cannot be priced. Expired contracts settle at their intrinsic value.
     """
-    terms, quantity = _book(holdings, market)
-    moves = [(s, v) for s in spots for v in vols]
-    columns = [
-        quantity @ revalue(terms, [s for s, _ in moves], [v for _, v in moves], day) if quantity.size else
-        np.zeros(len(moves))
-        for day in days
-    ]  # fmt: skip
-    return np.stack(columns, axis=-1).reshape(len(spots), len(vols), len(days))
+    terms, quantity = book_terms(holdings, market)
+    return matrix_pnl(terms, quantity, spots, vols, days)
+
+
+def matrix_pnl(
+    terms: Terms, quantity: ArrayLike, spots: Sequence[float], vols: Sequence[float], days: Sequence[float]
+) -> Floats:
+    """`scenario_pnl` of signed quantities (N,) of gathered terms."""
+    cells = Cells([s for _ in vols for s in spots], [v for v in vols for _ in spots])
+    weight = np.asarray(quantity, dtype=np.float64) * terms.multiplier
+    left = time_left(terms, days)
+    total = np.zeros((len(days), cells.padded))
+    with np.errstate(all="ignore"):
+        linear = np.flatnonzero(~terms.is_option)
+        total[:, : cells.size] += weight[linear] @ _linear(terms, linear, cells)
+        european = np.flatnonzero(terms.is_option & ~terms.is_american)
+        if european.size:
+            _european_sum(terms, european, cells, left, weight, total)
+            total -= weight[european] @ terms.model[european]
+        american = np.flatnonzero(terms.is_american)
+        if american.size:
+            profit = _american(terms, american, cells, left)
+            total[:, : cells.size] += np.tensordot(weight[american], profit, 1)
+    total[:, cells.unknown.nonzero()[0]] = np.nan
+    return total[:, : cells.size].reshape(len(days), len(vols), len(spots)).transpose(2, 1, 0)
 
 
 def history_pnl(terms: Terms, spx_vix_history: ArrayLike) -> Floats:
@@ -108,56 +104,76 @@ def history_pnl(terms: Terms, spx_vix_history: ArrayLike) -> Floats:
     return revalue(terms, days[:, 0], days[:, 1])
 
 
-@dataclass(frozen=True)
-class Payoff:
-    """One structure's profit against its underlying's price, both in arrays of the same length; currency."""
+class Cells:
+    """Joint moves of SPX (fractions) and 30-day vol (points), repeated at the end up to whole lanes."""
 
-    spots: Floats
-    now: Floats
-    expiry: Floats
-
-
-def payoff(trade: Sequence[Holding] | Sequence[Leg], market: MarketView, spots: ArrayLike) -> Payoff:
-    """`payoff_now` and `payoff_expiry` in one."""
-    grid = np.asarray(spots, dtype=np.float64)
-    return Payoff(grid, payoff_now(trade, market, grid), payoff_expiry(trade, market, grid))
+    def __init__(self, moves: ArrayLike, points: ArrayLike) -> None:
+        first, second = (np.atleast_1d(np.asarray(x, dtype=np.float64)) for x in (moves, points))
+        self.size = max(first.size, second.size)
+        self.padded = -(-self.size // _LANES) * _LANES
+        self.unknown = ~np.isfinite(first + second)
+        self.moves, self.points = (np.resize(x, self.padded) if x.size else x for x in (first, second))
 
 
-def payoff_now(trade: Sequence[Holding] | Sequence[Leg], market: MarketView, spots: ArrayLike) -> Floats:
-    """Profit in currency from the present marks if the underlying stood at `spots` (absolute prices) this moment.
-
-    One underlying: each contract's own spot moves by the same per cent. Legs count per one combo unit.
-    """
-    return _payoff(trade, market, spots, at_expiry=False)
+def book_terms(holdings: Sequence[Holding], market: MarketView) -> tuple[Terms, Floats]:
+    """The terms of what is held, and the quantities."""
+    held = [h for h in holdings if h.quantity]
+    return terms_of([h.contract for h in held], market), np.array([h.quantity for h in held], dtype=np.float64)
 
 
-def payoff_expiry(trade: Sequence[Holding] | Sequence[Leg], market: MarketView, spots: ArrayLike) -> Floats:
-    """Profit in currency from the present marks with the underlying at `spots` when the first option expires.
-
-    Later expiries keep the volatility of their strike and the time they then have left.
-    """
-    return _payoff(trade, market, spots, at_expiry=True)
+def time_left(terms: Terms, days: Sequence[float]) -> Floats:
+    """Years to go (D, N) after `days` (D,) calendar days; 0 once settled, NaN unknown."""
+    left = terms.t - np.asarray(days, dtype=np.float64)[:, None] / DAYS_PER_YEAR
+    return np.where(left > _LEAST_TIME, left, np.where(np.isnan(left), np.nan, 0.0))
 
 
-def _payoff(trade: Sequence[Holding] | Sequence[Leg], market: MarketView, spots: ArrayLike, at_expiry: bool) -> Floats:
-    holdings = [Holding(x.contract, x.signed_ratio) if isinstance(x, Leg) else x for x in trade]
-    grid = np.asarray(spots, dtype=np.float64)
-    if not holdings:
-        return np.zeros(grid.shape)
-    terms, quantity = _book(holdings, market)
-    reference = terms.spot[int(np.argmax(terms.is_option))]
-    days = 0.0
-    if at_expiry:
-        ends = [expiry_instant(c) for c in terms.contracts if c.is_option]
-        days = max((min(ends) - market.now) / timedelta(days=1), 0.0) if ends else 0.0
-    alone = Terms(**{**terms.__dict__, "beta": np.ones(len(holdings))})
-    profit = revalue(alone, grid / reference - 1.0, np.zeros(grid.size), days)
-    # from the marks, not from the model: what the book would show
-    gap = np.where(terms.is_option, terms.multiplier * (terms.model - terms.price), 0.0)
-    out: Floats = quantity @ (profit + gap[:, None])
+def _linear(terms: Terms, rows: NDArray[np.intp], cells: Cells) -> Floats:
+    """Profit (rows, C) per share or point."""
+    factor = np.maximum(1.0 + terms.beta[rows, None] * cells.moves[: cells.size], LEAST_FACTOR)
+    return np.abs(terms.spot[rows, None]) * (factor - 1.0)
+
+
+def _columns(terms: Terms, rows: NDArray[np.intp]) -> tuple[Floats, ...]:
+    unit = terms.vol_unit
+    return tuple(
+        x[rows] for x in (terms.spot, terms.beta, terms.strike, terms.t, terms.carry, terms.discount, terms.vol, unit)
+    )
+
+
+def _european(terms: Terms, rows: NDArray[np.intp], cells: Cells, left: Floats) -> Floats:
+    """Prices (rows, D, padded cells)."""
+    from models.quant.kernels import reprice
+
+    out = np.empty((rows.size, left.shape[0], cells.padded))
+    ahead = np.ascontiguousarray(left[:, rows])
+    reprice.european_each(*_columns(terms, rows), terms.is_call[rows], ahead, cells.moves, cells.points, out)
     return out
 
 
-def _book(holdings: Sequence[Holding], market: MarketView) -> tuple[Terms, Floats]:
-    held = [h for h in holdings if h.quantity]
-    return terms_of([h.contract for h in held], market), np.array([h.quantity for h in held], dtype=np.float64)
+def _european_sum(
+    terms: Terms, rows: NDArray[np.intp], cells: Cells, left: Floats, weight: Floats, total: Floats
+) -> None:
+    from models.quant.kernels import reprice
+
+    ahead = np.ascontiguousarray(left[:, rows])
+    reprice.european_sum(
+        *_columns(terms, rows), terms.is_call[rows], ahead, weight[rows], cells.moves, cells.points, total
+    )
+
+
+def _american(terms: Terms, rows: NDArray[np.intp], cells: Cells, left: Floats) -> Floats:
+    """Profit (rows, D, C) per share, against the price that the same boundary gives now."""
+    from models.quant.kernels import reprice_american
+
+    spot, beta, strike, years, _, _, vol, unit = _columns(terms, rows)
+    inputs = (spot, beta, strike, years, terms.rate[rows], terms.dividend_yield[rows], vol, unit, terms.is_call[rows])
+    now, nothing = np.empty((rows.size, 1, 1)), np.zeros(1)
+    reprice_american.american_each(scheme(FAST), *inputs, years[None, :].copy(), nothing, nothing, now)
+    out = np.empty((rows.size, left.shape[0], cells.size))
+    moves, points = cells.moves[: cells.size], cells.points[: cells.size]
+    order = np.lexsort((moves, points))  # cells of one volatility share a boundary
+    ahead = np.ascontiguousarray(left[:, rows])
+    reprice_american.american_each(scheme(FAST), *inputs, ahead, moves[order], points[order], out)
+    profit = np.empty_like(out)
+    profit[:, :, order] = out - now
+    return profit

@@ -5,17 +5,19 @@ surface's where it is not; a contract with neither stays unknown.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.quant.american import american_implied_vol, american_price
 from models.quant.beta import Beta, beta_of
 from models.quant.implied import implied_vol_forward
 from models.quant.option import Contract, Right, SecType
 from models.quant.pricing import forward_price
-from models.quant.product import dte, expiry_instant, years_to
+from models.quant.product import Style, dte, expiry_instant, product_of, years_to
 from models.quant.structure import QuoteSource
 from models.quant.surface import Surface
 
@@ -86,11 +88,13 @@ class Terms:
     """Arrays of one entry per contract; NaN is unknown. Linear contracts (futures, shares) carry NaN option terms.
 
     `carry` is forward / spot; `price` the mark or, without one, the model's; `model` the model's price at `vol`.
+    `is_american`: exercised early where that pays.
     """
 
     contracts: tuple[Contract, ...]
     is_option: NDArray[np.bool_]
     is_call: NDArray[np.bool_]
+    is_american: NDArray[np.bool_]
     multiplier: Floats
     spot: Floats
     beta: Floats
@@ -117,12 +121,32 @@ class Terms:
         """Volatility change (fraction) per point of the 30-day shift."""
         return 0.01 * self.vega_weight
 
+    @cached_property
+    def rate(self) -> Floats:
+        """Annual continuous rate of the discount; 0 at the settlement minute."""
+        return _per_year(1.0 / self.discount, self.t)
+
+    @cached_property
+    def dividend_yield(self) -> Floats:
+        """Annual continuous yield that the forward tells: rate less growth (the rate itself on a future)."""
+        return self.rate - _per_year(self.carry, self.t)
+
+    @cached_property
+    def on_future(self) -> NDArray[np.bool_]:
+        return np.array([c.sec_type is SecType.FUTURE_OPTION for c in self.contracts], dtype=bool)
+
+
+def _per_year(factor: Floats, t: Floats) -> Floats:
+    with np.errstate(all="ignore"):
+        return np.where(t > 0, np.log(factor) / np.where(t > 0, t, 1.0), np.where(np.isnan(t), np.nan, 0.0))
+
 
 def terms_of(contracts: Sequence[Contract], market: MarketView, quotes: Quotes | None = None) -> Terms:
     """Gather the terms of `contracts`. A two-sided quote in `quotes` is the mark; else the view's mark; else model."""
     n = len(contracts)
     is_option = np.array([c.is_option for c in contracts], dtype=bool)
     is_call = np.array([c.right is Right.CALL for c in contracts], dtype=bool)
+    is_american = np.array([c.is_option and product_of(c).style is Style.AMERICAN for c in contracts], dtype=bool)
     strike = np.array([_NAN if c.strike is None else c.strike for c in contracts], dtype=float)
     spot = _spots(contracts, market)
     betas = _betas(contracts, market)
@@ -139,15 +163,17 @@ def terms_of(contracts: Sequence[Contract], market: MarketView, quotes: Quotes |
         carry[rows], discount[rows] = _carry(first, surface, float(t[rows[0]]), market.rate)
         if surface is not None:
             fitted[rows] = surface.iv(first, strike[rows])
-    vol, model = _vol_and_model(spot * carry, strike, t, discount, is_call, mark, fitted, bid <= 0)
-    price = np.where(np.isfinite(mark), mark, np.where(is_option, model, spot))
+    blind = Terms(
+        tuple(contracts), is_option, is_call, is_american, np.array([c.multiplier for c in contracts], dtype=float),
+        spot, np.array([b.value for b in betas], dtype=float), betas, strike, t, days, carry, discount, fitted, mark,
+        fitted, bid, ask, source,
+    )  # fmt: skip
+    vol = volatility(blind, mark, fitted, bid <= 0)
+    model = model_price(replace(blind, vol=vol))
+    price = np.where(np.isfinite(mark), mark, model)
     source[~np.isfinite(mark) & np.isfinite(price)] = QuoteSource.MODELLED.value
     source[~np.isfinite(price)] = QuoteSource.UNKNOWN.value
-    return Terms(
-        tuple(contracts), is_option, is_call, np.array([c.multiplier for c in contracts], dtype=float), spot,
-        np.array([b.value for b in betas], dtype=float), betas, strike, t, days, carry, discount, vol, price,
-        np.where(is_option, model, spot), bid, ask, source,
-    )  # fmt: skip
+    return replace(blind, vol=vol, price=price, model=model)
 
 
 def _spots(contracts: Sequence[Contract], market: MarketView) -> Floats:
@@ -200,6 +226,8 @@ def _marks(
 
 def _carry(contract: Contract, surface: Surface | None, t: float, rate: float) -> tuple[float, float]:
     """(forward / spot, discount) of an expiry: the surface's parity, else growth at the rate (none for a future)."""
+    if t == 0:
+        return 1.0, 1.0
     if surface is not None:
         forward, discount = surface.forward(contract), surface.discount(contract)
         if forward is not None and discount is not None and surface.spot > 0:
@@ -208,25 +236,35 @@ def _carry(contract: Contract, surface: Surface | None, t: float, rate: float) -
     return (1.0 if contract.sec_type is SecType.FUTURE_OPTION else 1.0 / discount), discount
 
 
-def _vol_and_model(
-    forward: Floats,
-    strike: Floats,
-    t: Floats,
-    discount: Floats,
-    is_call: NDArray[np.bool_],
-    mark: Floats,
-    fitted: Floats,
-    no_bid: NDArray[np.bool_],
-) -> tuple[Floats, Floats]:
-    """The volatility to reprice with, and the price it gives."""
-    implied = implied_vol_forward(mark, forward, strike, t, discount, is_call)
-    in_the_money = np.where(is_call, forward > strike, strike > forward)
+def volatility(terms: Terms, mark: Floats, fitted: Floats, no_bid: NDArray[np.bool_]) -> Floats:
+    """The volatility to reprice with: the mark's own where it tells one, else the surface's; 0 at settlement."""
+    forward = terms.spot * terms.carry
+    implied = implied_vol_forward(mark, forward, terms.strike, terms.t, terms.discount, terms.is_call)
+    early = np.flatnonzero(terms.is_american & np.isfinite(mark))
+    if early.size:
+        implied[early] = american_implied_vol(
+            mark[early], terms.spot[early], terms.strike[early], terms.t[early], terms.rate[early],
+            terms.dividend_yield[early], terms.is_call[early],
+        )  # fmt: skip
+    with np.errstate(invalid="ignore"):
+        in_the_money = np.where(terms.is_call, forward > terms.strike, terms.strike > forward)
     # in the money the time value drowns in a wide quote, and half an offer without a bid is no price: there the
     # surface, fitted to two-sided quotes out of the money, knows better
     doubtful = in_the_money | no_bid
     first, second = np.where(doubtful, fitted, implied), np.where(doubtful, implied, fitted)
     vol = np.where(np.isfinite(first), first, second)
-    vol = np.where(t == 0, 0.0, vol)  # at the settlement minute only the intrinsic value is left
+    return np.where(terms.t == 0, 0.0, vol)  # at the settlement minute only the intrinsic value is left
+
+
+def model_price(terms: Terms) -> Floats:
+    """Each contract's price at its own volatility, per share or point; a linear contract is its spot."""
     with np.errstate(invalid="ignore"):
-        model: Floats = discount * forward_price(forward, strike, vol * np.sqrt(t), is_call)
-    return vol, model
+        deviation = terms.vol * np.sqrt(terms.t)
+        price = terms.discount * forward_price(terms.spot * terms.carry, terms.strike, deviation, terms.is_call)
+    early = np.flatnonzero(terms.is_american)
+    if early.size:
+        price[early] = american_price(
+            terms.spot[early], terms.strike[early], terms.t[early], terms.vol[early], terms.rate[early],
+            terms.dividend_yield[early], terms.is_call[early],
+        )  # fmt: skip
+    return np.where(terms.is_option, price, terms.spot)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.quant.american import american, american_on_future
 from models.quant.beta import SPX_FAMILY
 from models.quant.option import Contract
-from models.quant.pricing import DAYS_PER_YEAR, Greeks, black76
+from models.quant.pricing import Greeks, black76, bsm
 from models.quant.scenario import history_pnl, stress_vectors
 from models.quant.terms import MarketView, Quotes, Terms, terms_of
 
@@ -114,7 +115,7 @@ def vectorise(
     terms = terms_of(contracts, market, quotes)
     greeks = contract_greeks(terms)
     m, option = terms.multiplier, terms.is_option
-    per_percent = terms.beta * terms.spot * 0.01
+    per_percent = terms.beta * np.abs(terms.spot) * 0.01
     vega = m * greeks.vega
     return ContractVectors(
         contracts=terms.contracts,
@@ -144,29 +145,22 @@ def vectorise(
 def contract_greeks(terms: Terms) -> Greeks:
     """Greeks per contract before multiplier, delta and gamma per 1.00 of the spot; linear contracts have delta 1.
 
-    The forward carries the spot: d forward / d spot is their ratio. An expired option has its intrinsic delta.
+    The forward moves with the spot at the yield it implies now; on a future rho moves the discount alone. American
+    options are priced with their exercise boundary. An expired option has its intrinsic delta.
     """
-    with np.errstate(all="ignore"):
-        rate = np.where(terms.t > 0, -np.log(terms.discount) / np.where(terms.t > 0, terms.t, 1.0), 0.0)
-        g = black76(terms.spot * terms.carry, terms.strike, terms.t, terms.vol, rate, terms.is_call)
-        # black76 tells the carry of the price alone; what the drift of the forward adds belongs to it as well
-        growth = np.where(terms.t > 0, np.log(terms.carry) / np.where(terms.t > 0, terms.t, 1.0), 0.0)
-        drift = -g.delta * terms.spot * terms.carry * growth / DAYS_PER_YEAR
-    option, ratio = terms.is_option, terms.carry
     one, none = np.where(np.isfinite(terms.spot), 1.0, np.nan), np.where(np.isfinite(terms.spot), 0.0, np.nan)
+    table = np.stack([terms.spot, one, *([none] * 8)])
+    for early, future in ((False, False), (False, True), (True, False), (True, True)):
+        rows = np.flatnonzero(terms.is_option & (terms.is_american == early) & (terms.on_future == future))
+        if rows.size:
+            found = _option_greeks(terms, rows, early, future)
+            table[:, rows] = [getattr(found, f.name) for f in fields(Greeks)]
+    return Greeks(*table)
 
-    def pick(value: Floats, linear: Floats) -> Floats:
-        return np.where(option, value, linear)
 
-    return Greeks(
-        price=pick(g.price, terms.spot),
-        delta=pick(g.delta * ratio, one),
-        gamma=pick(g.gamma * ratio**2, none),
-        vega=pick(g.vega, none),
-        theta=pick(g.theta, none),
-        carry=pick(g.carry + drift, none),
-        rho=pick(g.rho, none),
-        vanna=pick(g.vanna * ratio, none),
-        volga=pick(g.volga, none),
-        charm=pick(g.charm * ratio, none),
-    )
+def _option_greeks(terms: Terms, rows: NDArray[np.intp], early: bool, future: bool) -> Greeks:
+    spot, strike, t, vol, rate = (x[rows] for x in (terms.spot, terms.strike, terms.t, terms.vol, terms.rate))
+    calls, yields = terms.is_call[rows], terms.dividend_yield[rows]
+    if future:
+        return (american_on_future if early else black76)(spot, strike, t, vol, rate, calls)
+    return (american if early else bsm)(spot, strike, t, vol, rate, yields, calls)

@@ -122,7 +122,7 @@ def test_black76_is_bsm_on_a_forward_and_its_rho_moves_the_discount_alone() -> N
 def test_at_the_settlement_minute_only_the_intrinsic_value_is_left() -> None:
     g = bsm(100.0, np.array([90.0, 100.0, 110.0]), 0.0, 0.2, 0.04, 0.0, True)
     np.testing.assert_array_equal(g.price, [10.0, 0.0, 0.0])
-    np.testing.assert_array_equal(g.delta, [1.0, 0.5, 0.0])
+    np.testing.assert_allclose(g.delta, [1.0, 0.5, 0.0], rtol=1e-15)
     for name in ("gamma", "vega", "theta", "vanna", "volga"):
         np.testing.assert_array_equal(getattr(g, name), 0.0)
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.quant.pricing import bsm_price, forward_price, implied_vol, implied_vol_forward
+from models.quant.implied import implied_vol, implied_vol_forward
+from models.quant.pricing import bsm_price, forward_price
 
 
 def test_the_tradeable_region_comes_back_to_the_last_digits() -> None:

@@ -15,12 +15,8 @@ from models.quant.scenario import (
     STRESS_CELLS,
     STRESS_SPOTS,
     STRESS_VOLS,
-    payoff,
-    payoff_expiry,
-    payoff_now,
     scenario_pnl,
 )
-from models.quant.structure import Action, Leg
 from tests.quant.quant_market import EXPIRIES, NOW, SPOT, future, mark, market, option, stock
 
 
@@ -48,12 +44,12 @@ def test_every_cell_is_the_option_priced_again(strike: float, right: str, expiry
     for (spot, points), profit in zip(STRESS_CELLS, e.stress, strict=True):
         vol = max(v.iv[0] + points / 100 * np.sqrt(30 / max(days, 7)), 0.01)
         there = float(bsm_price(SPOT * (1 + spot), strike, t, vol, rate, q, right == "C"))
-        assert profit == pytest.approx(quantity * 100 * (there - base), abs=1e-6)
+        assert profit == pytest.approx(quantity * 100 * (there - base), rel=1e-9, abs=1e-5)
 
 
 def test_nothing_moves_nothing() -> None:
     v = vectorise([option(5500.0), option(6100.0, "C"), stock("AAPL"), future("ES", 50)], market())
-    np.testing.assert_allclose(v.stress[:, STRESS_CELLS.index((0.0, 0.0))], 0.0, atol=1e-8)
+    np.testing.assert_allclose(v.stress[:, STRESS_CELLS.index((0.0, 0.0))], 0.0, atol=1e-5)
 
 
 def test_volatility_never_goes_below_its_floor() -> None:
@@ -122,38 +118,7 @@ def test_time_past_expiry_leaves_the_intrinsic_value() -> None:
     assert matrix[1, 0, 0] == pytest.approx(-value, abs=1e-6)  # type: ignore[operator]
 
 
-def test_the_payoff_of_a_vertical_is_its_textbook_shape() -> None:
-    legs = [Leg(option(5800.0), Action.SELL), Leg(option(5700.0), Action.BUY)]
-    view, spots = market(), np.array([5000.0, 5700.0, 5800.0, 6500.0])
-    credit = -expose([Holding(x.contract, x.signed_ratio) for x in legs], view, None, None).market_value  # type: ignore[operator]
-    curve = payoff_expiry(legs, view, spots)
-    np.testing.assert_allclose(curve, [credit - 10_000, credit - 10_000, credit, credit], atol=1e-6)
-    now = payoff_now(legs, view, np.append(spots, SPOT))
-    assert now[-1] == pytest.approx(0.0, abs=1e-6)
-    assert curve[0] < now[0] < now[1] < now[3] < curve[3]
-    both = payoff(legs, view, spots)
-    np.testing.assert_array_equal(both.now, now[:-1])
-    np.testing.assert_array_equal(both.expiry, curve)
-
-
-def test_a_payoff_counts_from_the_mark_not_from_the_model() -> None:
-    put = option(5700.0)
-    fair = float(vectorise([put], market()).value[0]) / 100
-    in_the_money = option(6300.0)
-    model = float(vectorise([in_the_money], market()).value[0]) / 100
-    view = market(marks={put.identity: mark(fair), in_the_money.identity: mark(model + 2.0)})
-    (gain,) = payoff_now([Holding(in_the_money, 1)], view, [SPOT])
-    assert gain == pytest.approx(-200.0, abs=1e-6)
-
-
-def test_a_calendar_keeps_its_far_leg_alive_at_the_first_expiry() -> None:
-    legs = [Leg(option(6000.0, "C", EXPIRIES[1]), Action.SELL), Leg(option(6000.0, "C", EXPIRIES[3]), Action.BUY)]
-    curve = payoff_expiry(legs, market(), np.array([5000.0, 6000.0, 7000.0]))
-    assert curve[1] > 0 > max(curve[0], curve[2])
-
-
 def test_unknown_contracts_make_a_scenario_unknown_and_nothing_held_is_nothing() -> None:
     blind = replace(option(5700.0), symbol="XYZ", trading_class="XYZ")
     assert np.isnan(scenario_pnl([Holding(blind, 1)], market(), (0.0,), (0.0,))).all()
     np.testing.assert_array_equal(scenario_pnl([], market(), (0.0, 0.1), (0.0,)), np.zeros((2, 1, 1)))
-    np.testing.assert_array_equal(payoff_now([], market(), [1.0, 2.0]), [0.0, 0.0])

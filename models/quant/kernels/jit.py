@@ -1,0 +1,60 @@
+"""How kernels are compiled: cached on disk, one explicit signature each, divisions by zero as IEEE says.
+
+Contraction (a·b + c in one rounding) is the only liberty the compiler may take: NaN stays NaN, sums keep their order.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator
+from importlib.resources import as_file, files
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "cache": True}
+
+
+def kernel(signature: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile at import for exactly `signature` (a string or a type of numba's); other types raise TypeError."""
+
+    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+        out: Callable[..., Any] = numba.njit(signature, **_OPTIONS)(function)
+        return out
+
+    return compiled
+
+
+def part(function: F) -> F:
+    """A piece of kernels, compiled into each kernel that calls it."""
+    out: F = numba.njit(error_model="numpy", fastmath={"contract"})(function)
+    return out
+
+
+def inlined(function: F) -> F:
+    """Like `part`, pasted in before compilation: for pieces so large that LLVM would leave them a call."""
+    out: F = numba.njit(error_model="numpy", fastmath={"contract"}, inline="always")(function)
+    return out
+
+
+def _cache_folder() -> str:
+    """A folder of its own for each state of these sources: numba notices a change only in the kernel's own file, and
+    would serve a kernel compiled with yesterday's parts."""
+    package = files(__package__)
+    sources = sorted((item.name, item.read_bytes()) for item in package.iterdir() if item.name.endswith(".py"))
+    with as_file(package) as folder:
+        return f"{folder}/__pycache__/{hashlib.sha256(repr(sources).encode()).hexdigest()[:16]}"
+
+
+numba.config.CACHE_DIR = _cache_folder()
+
+
+@contextlib.contextmanager
+def one_compiler() -> Iterator[None]:
+    """Hold the machine's turn to compile; where the folder cannot be written everyone compiles for himself."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            turn = held.enter_context(open(f"{numba.config.CACHE_DIR}.turn", "w"))  # noqa: PTH123  # no paths here
+            fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
