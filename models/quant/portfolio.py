@@ -15,6 +15,7 @@ from models.quant.margin import short_risk
 from models.quant.option import Contract
 from models.quant.product import dte
 from models.quant.scenario import NEAR_CELLS, STRESS_CELLS
+from models.quant.tail import expected_shortfall, value_at_risk, whole_days
 from models.quant.terms import Holding, Mark, MarketView
 from models.quant.vectors import SPX_GROUP, ContractVectors, group_of, vectorise
 
@@ -229,12 +230,10 @@ def _tail(q: Floats, history: Floats | None) -> tuple[float | None, float | None
     """(VaR 95 %, expected shortfall 97.5 %) as positive losses over the days; None without enough known days."""
     if history is None or history.shape[1] < FEWEST_DAYS:
         return None, None
-    profit = np.sort(q @ history)
-    if not np.isfinite(profit).all():
-        return None, None
-    var = -float(np.quantile(profit, 1.0 - VAR_LEVEL))
-    tail = profit[: max(1, math.ceil(profit.size * (1.0 - SHORTFALL_LEVEL)))]
-    return max(var, 0.0), max(-float(tail.mean()), 0.0)
+    profit = q @ history
+    var = value_at_risk(profit, VAR_LEVEL)
+    shortfall = expected_shortfall(profit, whole_days(SHORTFALL_LEVEL, profit.size))
+    return (max(var, 0.0), max(shortfall, 0.0)) if math.isfinite(var) else (None, None)
 
 
 def _shares(q: Floats, v: ContractVectors) -> dict[str, float]:

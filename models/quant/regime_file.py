@@ -1,14 +1,12 @@
 """Reads the appetite from its TOML and refuses whatever it does not understand, with the file and the key.
 
-The schema is the frozen types of `regime_rules`; here are the strict reading, the order of limits, and the warnings
+The schema is the frozen types of `regime_rules`, `strict_toml` reads it; here are the order of limits and the warnings
 about a profile that contradicts itself.
 """
 
-import math
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from dataclasses import Field, dataclass
+from typing import Any
 
 from models.quant.regime_rules import (
     LOOSE_TO_TIGHT,
@@ -23,19 +21,14 @@ from models.quant.regime_rules import (
     RegimeLimits,
     Scalers,
 )
+from models.quant.strict_toml import FileError, Kind, Page, join, read_toml
 
 VERSION = 1
 STRESS_VOL_POINTS = 15.0  # the near stress cell's volatility move, DOMAIN.md section 2
-R = TypeVar("R")
 
 
-class RegimeFileError(ValueError):
+class RegimeFileError(FileError):
     """The appetite cannot be read. The process refuses to start and shows the file, the key and the remedy."""
-
-    def __init__(self, source: str, key: str, problem: str) -> None:
-        super().__init__(f"{source}: {key}: {problem}" if key else f"{source}: {problem}")
-        self.source = source
-        self.key = key
 
 
 @dataclass(frozen=True)
@@ -52,18 +45,14 @@ class Rules:
 
 def read_rules(text: str, source: str) -> dict[str, Any]:
     """The TOML as a mapping; raises RegimeFileError when it is not TOML."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RegimeFileError(source, "", f"is not TOML: {error}; correct it or restore the file") from error
+    return read_toml(text, source, RegimeFileError)
 
 
 def rules_from(raw: Mapping[str, Any], source: str) -> Rules:
     """Validated rules; raises RegimeFileError naming the source and the key."""
-    page = _Page(source)
+    page = Page(source, RegimeFileError, _KINDS)
     page.keys(raw, "", {"version", "detection", "scalers", "profiles", "gates", "hedges"})
-    if raw["version"] != VERSION:
-        page.refuse("version", f"is {raw['version']!r}; this desk reads version {VERSION}")
+    page.version(raw, VERSION)
     detection = page.table(Detection, raw["detection"], "detection")
     _check_detection(page, detection)
     scalers = _scalers(page, raw["scalers"])
@@ -80,74 +69,7 @@ def rules_from(raw: Mapping[str, Any], source: str) -> Rules:
     return Rules(detection, scalers, profiles, gates, hedges, warnings)
 
 
-@dataclass(frozen=True)
-class _Page:
-    """The source being read, so that every refusal can name it."""
-
-    source: str
-
-    def refuse(self, key: str, problem: str) -> None:
-        raise RegimeFileError(self.source, key, problem)
-
-    def mapping(self, raw: Any, key: str) -> Mapping[str, Any]:
-        if not isinstance(raw, Mapping):
-            raise RegimeFileError(self.source, key, f"must be a table, not {type(raw).__name__}")
-        return raw
-
-    def keys(
-        self, raw: Mapping[str, Any], path: str, required: set[str], optional: frozenset[str] = frozenset()
-    ) -> None:
-        for name in raw:
-            if name not in required | optional:
-                self.refuse(_join(path, name), f"unknown key; known are {', '.join(sorted(required | optional))}")
-        for name in sorted(required):
-            if name not in raw:
-                self.refuse(_join(path, name), "missing key; add it or restore the file")
-
-    def table(self, cls: type[R], raw: Any, path: str, given: Mapping[str, Any] | None = None) -> R:
-        """One frozen type from one table, every key checked by the type's own metadata; `given` are read already."""
-        body = self.mapping(raw, path)
-        specs = {spec.name: spec for spec in fields(cls) if spec.name not in (given or {})}  # type: ignore[arg-type]
-        required = {name for name, spec in specs.items() if spec.default is MISSING}
-        self.keys(body, path, required, frozenset(specs))
-        values = {name: self.value(specs[name], value, _join(path, name)) for name, value in body.items()}
-        return cls(**values, **(given or {}))
-
-    def value(self, spec: "Field[Any]", raw: Any, key: str) -> Any:
-        kind = spec.metadata.get("kind")
-        if kind is not None:
-            return _KINDS[kind](self, spec, raw, key)
-        options = spec.metadata.get("options")
-        if options is not None:
-            if raw not in options:
-                self.refuse(key, f"{raw!r} is not one of {', '.join(options)}")
-            return raw
-        return self.number(spec, raw, key)
-
-    def number(self, spec: "Field[Any]", raw: Any, key: str) -> float:
-        whole = spec.type in (int, int | None)
-        if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
-            raise RegimeFileError(self.source, key, f"{raw!r} is not a number")
-        if whole and raw != int(raw):
-            self.refuse(key, f"{raw!r} is not a whole number")
-        low, high = spec.metadata.get("low"), spec.metadata.get("high")
-        if low is not None and raw < low:
-            self.refuse(key, f"{raw!r} has the wrong sign or size: it must be at least {low:g}")
-        if high is not None and raw > high:
-            self.refuse(key, f"{raw!r} has the wrong sign or size: it must be at most {high:g}")
-        return int(raw) if whole else float(raw)
-
-    def sequence(self, raw: Any, key: str) -> list[Any]:
-        if not isinstance(raw, list | tuple) or not raw:
-            raise RegimeFileError(self.source, key, "must be a list that is not empty")
-        return list(raw)
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _families(page: _Page, _spec: "Field[Any]", raw: Any, key: str) -> tuple[Family, ...]:
+def _families(page: Page, _spec: "Field[Any]", raw: Any, key: str) -> tuple[Family, ...]:
     known = {family.value for family in Family}
     for name in page.sequence(raw, key):
         if name not in known:
@@ -155,40 +77,19 @@ def _families(page: _Page, _spec: "Field[Any]", raw: Any, key: str) -> tuple[Fam
     return tuple(Family(name) for name in raw)
 
 
-def _names(page: _Page, _spec: "Field[Any]", raw: Any, key: str) -> tuple[str, ...]:
-    if not all(isinstance(name, str) and name for name in page.sequence(raw, key)):
-        page.refuse(key, "must be a list of names")
-    return tuple(raw)
-
-
-def _numbers(page: _Page, spec: "Field[Any]", raw: Any, key: str) -> tuple[float, ...]:
-    numbers = tuple(page.number(spec, value, key) for value in page.sequence(raw, key))
-    if list(numbers) != sorted(set(numbers)):
-        page.refuse(key, "must be ascending, each number once")
-    return numbers
-
-
-def _flag(page: _Page, _spec: "Field[Any]", raw: Any, key: str) -> bool:
-    if not isinstance(raw, bool):
-        page.refuse(key, f"{raw!r} is neither true nor false")
-    return bool(raw)
-
-
-def _fallback(page: _Page, _spec: "Field[Any]", raw: Any, key: str) -> Fallback:
+def _fallback(page: Page, _spec: "Field[Any]", raw: Any, key: str) -> Fallback:
     return page.table(Fallback, raw, key)
 
 
-_KINDS: dict[str, Callable[[_Page, "Field[Any]", Any, str], Any]] = {
-    "flag": _flag, "families": _families, "names": _names, "numbers": _numbers, "fallback": _fallback,
-}  # fmt: skip
+_KINDS: dict[str, Kind] = {"families": _families, "fallback": _fallback}
 
 
-def _check_detection(page: _Page, rules: Detection) -> None:
+def _check_detection(page: Page, rules: Detection) -> None:
     if not rules.low_vix < rules.high_vix < rules.crisis_vix:
         page.refuse("detection.high_vix", "the bands are out of order: low_vix < high_vix < crisis_vix must hold")
 
 
-def _scalers(page: _Page, raw: Any) -> Scalers:
+def _scalers(page: Page, raw: Any) -> Scalers:
     body = page.mapping(raw, "scalers")
     page.keys(body, "scalers", {"vix", "term"})
     vix, term = (_steps(page, body[name], f"scalers.{name}") for name in ("vix", "term"))
@@ -199,7 +100,7 @@ def _scalers(page: _Page, raw: Any) -> Scalers:
     return Scalers(vix, term)
 
 
-def _steps(page: _Page, raw: Any, key: str) -> tuple[tuple[float, float], ...]:
+def _steps(page: Page, raw: Any, key: str) -> tuple[tuple[float, float], ...]:
     steps: list[tuple[float, float]] = []
     for item in page.sequence(raw, key):
         good = isinstance(item, list | tuple) and len(item) == 2
@@ -212,27 +113,25 @@ def _steps(page: _Page, raw: Any, key: str) -> tuple[tuple[float, float], ...]:
     return tuple(steps)
 
 
-def _profile(page: _Page, raw: Any, path: str) -> ProfileRules:
+def _profile(page: Page, raw: Any, path: str) -> ProfileRules:
     body = page.mapping(raw, path)
     names = {regime.value for regime in LOOSE_TO_TIGHT}
     for name in sorted(names - set(body)):
-        page.refuse(_join(path, name), "missing key; add it or restore the file")
-    regimes = {r: page.table(RegimeLimits, body[r.value], _join(path, r.value)) for r in LOOSE_TO_TIGHT}
+        page.refuse(join(path, name), "missing key; add it or restore the file")
+    regimes = {r: page.table(RegimeLimits, body[r.value], join(path, r.value)) for r in LOOSE_TO_TIGHT}
     own = {key: value for key, value in body.items() if key not in names}
     rules = page.table(ProfileRules, own, path, {"regimes": regimes})
     for regime, row in regimes.items():
-        _check_row(page, row, _join(path, regime.value))
+        _check_row(page, row, join(path, regime.value))
     _check_order(page, regimes, path)
     return rules
 
 
-def _check_row(page: _Page, row: RegimeLimits, path: str) -> None:
+def _check_row(page: Page, row: RegimeLimits, path: str) -> None:
     if (row.gamma_floor is None) == (row.gamma_cap is None):
-        page.refuse(
-            _join(path, "gamma_floor"), "exactly one of gamma_floor (short only) and gamma_cap (both) is needed"
-        )
+        page.refuse(join(path, "gamma_floor"), "exactly one of gamma_floor (short only) and gamma_cap (both) is needed")
     if row.stress_near is not None and row.stress_worst is not None and row.stress_near > row.stress_worst:
-        page.refuse(_join(path, "stress_near"), "is above stress_worst: limits are out of order")
+        page.refuse(join(path, "stress_near"), "is above stress_worst: limits are out of order")
 
 
 _FALLING = ("delta_cap", "stress_near", "stress_worst", "var_95", "vega_share", "short_notional", "position_capital",
@@ -240,7 +139,7 @@ _FALLING = ("delta_cap", "stress_near", "stress_worst", "var_95", "vega_share", 
 _CRISIS_LEAST = (*_FALLING, "vega_floor", "gamma", "defined_loss")
 
 
-def _check_order(page: _Page, regimes: Mapping[Regime, RegimeLimits], path: str) -> None:
+def _check_order(page: Page, regimes: Mapping[Regime, RegimeLimits], path: str) -> None:
     """No limit may appear in some regimes only; none may be loosest in a crisis; most must fall from low to crisis."""
     for name in _CRISIS_LEAST:
         values = [getattr(regimes[regime], name) for regime in LOOSE_TO_TIGHT]
