@@ -11,6 +11,7 @@ from agents.runner import Report
 from models.proposed_trade import Check, Origin
 from models.quant.breach import MOCK_TERM, MOCK_VIX, mock_exposure, smallest_hedge_lot
 from models.quant.margin import margin_change
+from models.quant.margin_rules import IBKR
 from models.quant.proposing import MarginEffect, Scene, propose, top_three
 from models.quant.regime_rules import Regime
 from models.quant.vectors import vectorise
@@ -35,7 +36,7 @@ async def check_mock(desk: "Desk", life: "timedelta") -> Report:
     view, contracts = mock_market(now)
 
     def estimate(added: "Sequence[Holding]") -> MarginEffect | None:
-        change = margin_change((), added, view)
+        change = margin_change((), added, view, IBKR)
         return None if change.initial is None else MarginEffect(change.initial, change.maintenance)
 
     scene = Scene(

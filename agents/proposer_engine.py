@@ -15,7 +15,8 @@ from models.market import ChainRow, Quote
 from models.quant.breach import Breach, detect_breaches, smallest_hedge_lot
 from models.quant.gates import QuoteFact
 from models.quant.limits import Limits
-from models.quant.margin import margin_change
+from models.quant.margin import MarginBook
+from models.quant.margin_rules import IBKR
 from models.quant.option import Contract, Right, SecType
 from models.quant.portfolio import Exposure, exposure_from
 from models.quant.product import dte
@@ -159,6 +160,7 @@ class ProposerEngine:
     def __init__(self, account: Account, outlook: Outlook) -> None:
         self.account, self.outlook = account, outlook
         self.detector = BreachDetector(outlook, account)
+        self._margin = MarginBook(account.held, outlook.view, IBKR)
 
     def propose(self, tradable: Sequence[Contract]) -> Proposals:
         """The best of the whole chain priced on the surface. Value at risk waits for the requote."""
@@ -178,6 +180,7 @@ class ProposerEngine:
 
     def scene(self, vectors: ContractVectors) -> Scene:
         account, outlook = self.account, self.outlook
+        self._margin = MarginBook(account.held, outlook.view, IBKR)
         held = amounts(account.held)
         exposure = exposure_from(vectors, vectors.quantities(held), account.nlv, account.maintenance_margin)
         return Scene(
@@ -196,7 +199,7 @@ class ProposerEngine:
 
     def estimate(self, added: Sequence[Holding]) -> MarginEffect | None:
         """Our own margin estimate, marked so; None when a price it needs is unknown."""
-        change = margin_change(self.account.held, added, self.outlook.view)
+        change = self._margin.change(added)
         if change.initial is None:
             return None
         return MarginEffect(change.initial, change.maintenance, source="estimate")

@@ -1,7 +1,9 @@
 """Which short options are covered, by what, and what the covered ones can lose at most.
 
-A short call is covered by a long call that does not expire first, or by shares; a short put by a long put, or by short
-shares. Each long covers once; the cheapest covers are taken first. What stays uncovered is naked.
+For the limits on what is short, which are asked thousands of times and without prices; the pairing that asks the least
+margin is `margin_pairing`. A short call is covered by a long call that does not expire first, or by shares; a short put
+by a long put, or by short shares. Each long covers once; the cheapest covers are taken first. What stays uncovered is
+naked.
 """
 
 from collections import defaultdict

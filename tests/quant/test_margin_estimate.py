@@ -101,13 +101,15 @@ def test_futures_are_net_per_root_and_an_unlisted_root_is_unknown() -> None:
 
 
 def test_a_short_futures_option_asks_by_the_future() -> None:
+    """Of the future's move against it, what the option follows, and its value: less than the future and a value."""
     from models.quant.option import Contract, Right, SecType
 
     put = Contract("ES", SecType.FUTURE_OPTION, "EW3", 50, date(2026, 9, 18), 5800.0, Right.PUT)
     e = estimate_margin([Holding(put, -1)], market(marks={put.identity: mark(20.0)}))
-    margin = estimate_margin([Holding(future("ES", 50), 1)], market()).initial
-    assert margin is not None
-    assert e.initial == pytest.approx(20 * 50 + max(margin - 0.5 * 230 * 50, 0.5 * margin))
+    margin = estimate_margin([Holding(future("ES", 50), 1)], market()).maintenance
+    assert margin is not None and e.maintenance is not None
+    # a whole move down, 440 points, leaves the put 210 in the money: at least that, at most the move
+    assert 210 * 50 < e.maintenance < 20 * 50 + margin
 
 
 def test_an_unknown_price_makes_the_estimate_unknown_and_names_it() -> None:

@@ -1,0 +1,192 @@
+"""The cheapest pairing against every pairing there is, against the greedy one, and by the laws it must obey."""
+
+import math
+from collections.abc import Sequence
+from itertools import permutations, product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.quant.covering import Lot, cover
+from models.quant.margin import estimate_margin, naked_requirement
+from models.quant.margin_rules import BROAD, IBKR
+from models.quant.option import Contract, Right
+from models.quant.terms import Holding
+from tests.quant.quant_market import EXPIRIES, SPOT, mark, market, option
+
+STRIKES = (5600.0, 5800.0, 5900.0, 6000.0, 6100.0, 6200.0, 6500.0)
+CHAIN = [option(k, r, e) for e in EXPIRIES[:3] for k in STRIKES for r in "CP"]
+VIEW = market(
+    surfaces={},
+    marks={
+        c.identity: mark(
+            max(SPOT - c.strike if c.right is Right.CALL else c.strike - SPOT, 0.0)  # type: ignore[operator]
+            + (20.0 + 15.0 * i) * math.exp(-abs(c.strike - SPOT) / 250.0)  # type: ignore[operator]
+        )
+        for i, e in enumerate(EXPIRIES[:3])
+        for c in CHAIN
+        if c.expiry == e
+    },
+)
+
+
+def price(c: Contract) -> float:
+    return VIEW.marks[c.identity].price
+
+
+def alone(c: Contract) -> float:
+    assert c.strike is not None
+    return 100 * naked_requirement(SPOT, c.strike, price(c), c.right is Right.CALL, BROAD)
+
+
+def asked(book: Sequence[Holding]) -> float:
+    initial = estimate_margin(book, VIEW, IBKR).initial
+    assert initial is not None
+    return initial
+
+
+def payoff(c: Contract, at: float) -> float:
+    assert c.strike is not None
+    return 100 * max(at - c.strike if c.right is Right.CALL else c.strike - at, 0.0)
+
+
+def spread_cost(shorts: Sequence[Contract], longs: Sequence[Contract]) -> float:
+    """The most that can be owed at any price of a fine grid; infinite where longs are short in number."""
+    for right in Right:
+        if sum(c.right is right for c in shorts) > sum(c.right is right for c in longs):
+            return math.inf
+    grid = [0.0, *range(5500, 6600, 50), 20_000.0]
+    return max(0.0, *(sum(payoff(c, s) for c in shorts) - sum(payoff(c, s) for c in longs) for s in grid))
+
+
+def naked_cost(shorts: Sequence[Contract]) -> float:
+    """Every matching of calls with puts."""
+    calls = [c for c in shorts if c.right is Right.CALL]
+    puts = [c for c in shorts if c.right is Right.PUT]
+    few, many = sorted((calls, puts), key=len)
+    best = math.inf
+    for order in permutations(many, len(few)):
+        for together in product((False, True), repeat=len(few)):
+            total = sum(alone(c) for c in shorts)
+            for a, b, paired in zip(few, order, together, strict=True):
+                if paired:
+                    larger, smaller = (a, b) if alone(a) >= alone(b) else (b, a)
+                    total += alone(larger) + 100 * price(smaller) - alone(a) - alone(b)
+            best = min(best, total)
+    return best
+
+
+def least(shorts: Sequence[Contract], longs: Sequence[Contract]) -> float:
+    """Each short naked or in its expiry's spread, each long in one spread it outlives or loose: all of them."""
+    ends = sorted({c.expiry for c in shorts})  # type: ignore[type-var]
+    choices = [[None, *(e for e in ends if e <= c.expiry)] for c in longs]  # type: ignore[operator]
+    best = math.inf
+    for inside in product((False, True), repeat=len(shorts)):
+        bare = naked_cost([c for c, i in zip(shorts, inside, strict=True) if not i])
+        for places in product(*choices):
+            total = bare
+            for end in ends:
+                mine = [c for c, i in zip(shorts, inside, strict=True) if i and c.expiry == end]
+                if mine:
+                    total += spread_cost(mine, [c for c, p in zip(longs, places, strict=True) if p == end])
+            best = min(best, total)
+    return best
+
+
+quantities = st.sampled_from([-3, -2, -1, 1, 2, 3])
+legs = st.lists(st.tuples(st.sampled_from(CHAIN), quantities), min_size=1, max_size=6, unique_by=lambda leg: leg[0])
+
+
+def held(book: Sequence[tuple[Contract, int]]) -> list[Holding]:
+    return [Holding(c, q) for c, q in book]
+
+
+@given(legs.filter(lambda book: sum(abs(q) for _, q in book) <= 8 and sum(-min(q, 0) for _, q in book) <= 4))
+@settings(max_examples=60, deadline=None)
+def test_no_pairing_asks_less(book: list[tuple[Contract, int]]) -> None:
+    shorts = [c for c, q in book for _ in range(-q)]
+    longs = [c for c, q in book for _ in range(q)]
+    assert asked(held(book)) == pytest.approx(least(shorts, longs), abs=0.01)
+
+
+def greedy(book: Sequence[Holding]) -> float:
+    """The pairing of `covering` and naked lots by the dearest first: what the desk asked before."""
+    total = 0.0
+    for group in cover([Lot(h.contract, h.quantity, i) for i, h in enumerate(book)]):
+        total += sum(s.risk for s in group.spreads)
+        units = [lot.contract for lot in group.naked for _ in range(round(-lot.quantity))]
+        calls = sorted((c for c in units if c.right is Right.CALL), key=alone, reverse=True)
+        puts = sorted((c for c in units if c.right is Right.PUT), key=alone, reverse=True)
+        for a, b in zip(calls, puts, strict=False):
+            larger, smaller = (a, b) if alone(a) >= alone(b) else (b, a)
+            total += alone(larger) + 100 * price(smaller)
+        total += sum(alone(c) for c in (*calls[len(puts) :], *puts[len(calls) :]))
+    return total
+
+
+@given(legs)
+@settings(max_examples=80, deadline=None)
+def test_the_greedy_pairing_never_asks_less(book: list[tuple[Contract, int]]) -> None:
+    assert asked(held(book)) <= greedy(held(book)) + 0.01
+
+
+@given(legs, legs)
+@settings(max_examples=60, deadline=None)
+def test_two_books_side_by_side_never_ask_more_than_apart(
+    a: list[tuple[Contract, int]], b: list[tuple[Contract, int]]
+) -> None:
+    one, other = dict(a), {c: q for c, q in b if dict(a).get(c, q) * q > 0}  # nothing is netted away
+    both = [Holding(c, one.get(c, 0) + other.get(c, 0)) for c in {**one, **other}]
+    assert asked(both) <= asked(held(a)) + asked(held(list(other.items()))) + 0.01
+
+
+@given(legs, st.sampled_from(CHAIN), st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_buying_back_a_short_or_buying_a_long_never_asks_more(
+    book: list[tuple[Contract, int]], more: Contract, count: int
+) -> None:
+    now = dict(book)
+    if now.get(more, 0) < 0:
+        count = min(count, -now[more])
+    after = {**now, more: now.get(more, 0) + count}
+    assert asked(held(list(after.items()))) <= asked(held(book)) + 0.01
+
+
+@given(legs, st.integers(2, 4))
+@settings(max_examples=40, deadline=None)
+def test_a_multiple_of_a_book_asks_at_most_the_multiple(book: list[tuple[Contract, int]], times: int) -> None:
+    assert asked([Holding(c, q * times) for c, q in book]) <= times * asked(held(book)) + 0.01
+
+
+def test_the_order_of_the_legs_does_not_matter() -> None:
+    book = [
+        Holding(option(5800.0), -2), Holding(option(5600.0), 1), Holding(option(5900.0), 1),
+        Holding(option(6200.0, "C"), -1), Holding(option(6500.0, "C"), 1),
+    ]  # fmt: skip
+    amounts = {asked([book[i] for i in order]) for order in permutations(range(5), 5)}
+    assert max(amounts) - min(amounts) < 0.01
+
+
+def test_a_short_that_could_be_covered_is_left_naked_where_that_asks_less() -> None:
+    """A far cover asks 50 000 beside the put's 92 000; uncovered, the straddle asks 92 000 and the call's 2 000."""
+    call, wing, put = option(6000.0, "C"), option(6500.0, "C"), option(6000.0)
+    view = market(marks={call.identity: mark(20.0), put.identity: mark(20.0), wing.identity: mark(1.0)})
+    for n in (1, 2, 3):
+        e = estimate_margin([Holding(call, -n), Holding(wing, n), Holding(put, -n)], view)
+        assert e.initial == pytest.approx(n * 94_000)
+        assert {line.what for line in e.lines} == {"SPX naked straddle", "SPX long, paid in full"}
+
+
+def test_longs_go_where_they_save_most() -> None:
+    """The late long fits both shorts, the early one only the early short: each takes its own."""
+    early, late = EXPIRIES[1], EXPIRIES[2]
+    book = [
+        Holding(option(5900.0, "P", early), -1),
+        Holding(option(5900.0, "P", late), -1),
+        Holding(option(5900.0, "P", late), 1),
+        Holding(option(5800.0, "P", early), 1),
+    ]
+    netted = [book[0], book[3], Holding(option(5800.0, "P", late), -1), Holding(option(5900.0, "P", late), 1)]
+    assert asked(book) == pytest.approx(10_000)  # the late pair is flat
+    assert asked(netted) == pytest.approx(10_000)
