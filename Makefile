@@ -26,8 +26,16 @@ lint: $(BIN)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(BIN)/ready
-	$(BIN)/python -m tests.benchmarks
+PEERS := .venv-bench/bin
+$(PEERS)/ready: requirements-bench.txt
+	@test -x $(PEERS)/python || $(PYTHON) -m venv .venv-bench
+	@$(PEERS)/python -m pip install --quiet --disable-pip-version-check -r $< || \
+	sed 's/[[:space:]]*#.*//; /^$$/d' $< | while read -r peer; do \
+	$(PEERS)/python -m pip install --quiet --disable-pip-version-check "$$peer" || echo "$$peer cannot be installed here: left out"; done
+	@touch $@
+
+bench: $(BIN)/ready $(PEERS)/ready
+	$(BIN)/python -m tests.benchmarks $(ONLY)
 
 clean:
-	rm -rf .venv .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-bench .ruff_cache .mypy_cache .hypothesis

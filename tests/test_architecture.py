@@ -184,7 +184,7 @@ def test_every_variable_is_in_the_example_with_its_line() -> None:
 
 
 def test_every_requirement_is_pinned() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-bench.txt"):
         for line in (ROOT / name).read_text().splitlines():
             requirement = line.split("#")[0].strip()
             if requirement and not requirement.startswith("-r"):

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [name …]`: runs every bench_*.py here, prints each row, writes var/bench.json."""
+"""`python -m tests.benchmarks [name …]`: runs each bench_*.py whose name begins so, or all, into var/bench.json."""
 
 import importlib
 import sys
@@ -11,7 +11,7 @@ def main(wanted: list[str]) -> int:
     rows: list[Row] = []
     for path in sorted(Path(__file__).parent.glob("bench_*.py")):
         name = path.stem.removeprefix("bench_")
-        if wanted and name not in wanted:
+        if wanted and not name.startswith(tuple(wanted)):
             continue
         print(f"── {name}", flush=True)
         for row in importlib.import_module(f"tests.benchmarks.{path.stem}").measure():
