@@ -18,7 +18,6 @@ from models.quant.margin_scan import risk_arrays, scan_risk
 from models.quant.margin_strategies import PENNY, Asked, Held, Shares
 from models.quant.option import Contract, SecType
 from models.quant.product import expiry_instant
-from models.quant.repricing import Pricer, american_pricer
 from models.quant.strategies import recognised
 from models.quant.terms import Holding, MarketView, terms_of
 
@@ -70,7 +69,6 @@ class Prepared:
 
     market: MarketView
     rules: StrategyRules
-    american: Pricer = american_pricer
     _known: dict[Contract, Facts] = field(default_factory=dict, repr=False)
     _asked: dict[tuple[tuple[Contract, float], ...], Group] = field(default_factory=dict, repr=False)
 
@@ -115,7 +113,7 @@ class Prepared:
             terms = terms_of(members, self.market)
             arrays = None
             if root is not None and root in self.rules.scans:
-                arrays = risk_arrays(terms, self.rules.scans[root][1], self.american)
+                arrays = risk_arrays(terms, self.rules.scans[root][1])
             for i, contract in enumerate(members):
                 ends = expiry_instant(contract).timestamp() if contract.expiry else 0.0
                 held = Held(contract, 0.0, float(terms.spot[i]), float(terms.price[i]), ends, float(terms.t[i]))

@@ -17,7 +17,7 @@ from models.quant.margin_book import FUTURES, MarginLine, Prepared, netted
 from models.quant.margin_houses import OCC, House
 from models.quant.margin_rules import CBOE, StrategyRules
 from models.quant.option import Contract
-from models.quant.repricing import Pricer, american_pricer, style_vols, values_at
+from models.quant.repricing import values_at
 from models.quant.terms import Holding, MarketView, Terms, terms_of
 
 Floats = NDArray[np.float64]
@@ -87,16 +87,15 @@ def portfolio_margin(
     holdings: Sequence[Holding],
     market: MarketView,
     house: House = OCC,
-    american: Pricer = american_pricer,
     futures: StrategyRules = CBOE,
 ) -> PortfolioMargin:
-    """What the book asks; `american` prices what may be exercised early, `futures` holds the scan ranges."""
+    """What the book asks; `futures` holds the scan ranges."""
     quantities = {c: q for c, q in netted(holdings).items() if q}
     apart = {c: q for c, q in quantities.items() if c.sec_type in FUTURES}
-    lines, missing = _scanned(apart, market, futures, american)
+    lines, missing = _scanned(apart, market, futures)
     securities = {c: q for c, q in quantities.items() if c.sec_type not in FUTURES}
     terms = terms_of(list(securities), market)
-    profits, unknown = _profits(terms, house, american)
+    profits, unknown = _profits(terms, house)
     method = f"estimate: portfolio margin, {house.name}"
     missing = (*missing, *unknown)
     if missing:
@@ -117,30 +116,28 @@ def portfolio_trade(
     added: Sequence[Holding],
     market: MarketView,
     house: House = OCC,
-    american: Pricer = american_pricer,
 ) -> PortfolioTrade:
     """The account before and after `added` joins."""
-    before, after = (portfolio_margin(book, market, house, american) for book in (holdings, (*holdings, *added)))
+    before, after = (portfolio_margin(book, market, house) for book in (holdings, (*holdings, *added)))
     return PortfolioTrade(before, after)
 
 
 def _scanned(
-    quantities: Mapping[Contract, float], market: MarketView, rules: StrategyRules, american: Pricer
+    quantities: Mapping[Contract, float], market: MarketView, rules: StrategyRules
 ) -> tuple[tuple[MarginLine, ...], tuple[str, ...]]:
-    prepared = Prepared(market, rules, american)
+    prepared = Prepared(market, rules)
     groups = [prepared.ask(group) for group in prepared.split(quantities).values()]
     lines = tuple(line for group in groups for line in group.lines)
     return lines, tuple(reason for group in groups for reason in group.missing)
 
 
-def _profits(terms: Terms, house: House, american: Pricer) -> tuple[Floats, tuple[str, ...]]:
+def _profits(terms: Terms, house: House) -> tuple[Floats, tuple[str, ...]]:
     """Profit of one long contract at each of its class's points (N, 10), currency; and what is unknown."""
     classes = [house.of(c.symbol) for c in terms.contracts]
     moves = np.array([[u.leverage * m for m in u.moves.points] for u in classes]).reshape(len(classes), 10)
     spots = terms.spot[:, None] * np.maximum(1.0 + moves, _LEAST)
-    vols = style_vols(terms, american)[:, None]
-    then = values_at(terms, spots, np.broadcast_to(vols, spots.shape), 0.0, american)
-    now = values_at(terms, terms.spot[:, None], vols, 0.0, american)
+    vols = terms.vol[:, None]
+    then, now = values_at(terms, spots, np.broadcast_to(vols, spots.shape)), values_at(terms, terms.spot[:, None], vols)
     out: Floats = terms.multiplier[:, None] * (then - now)
     blind = ~np.isfinite(out).all(axis=1)
     return out, tuple(f"{terms.contracts[i]}: no price or volatility" for i in np.flatnonzero(blind))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.quant.margin_rules import SCAN_STEPS, Scan
-from models.quant.repricing import Pricer, american_pricer, style_vols, values_at
+from models.quant.repricing import values_at
 from models.quant.terms import Terms
 
 Floats = NDArray[np.float64]
@@ -17,14 +17,14 @@ _LEAST = 1e-6  # of a price: an option's underlying does not fall through zero i
 SCANNED = "futures by a 16-scenario scan, an approximation: CME uses SPAN 2 since October 2024"
 
 
-def risk_arrays(terms: Terms, scan: Scan, american: Pricer = american_pricer) -> Floats:
+def risk_arrays(terms: Terms, scan: Scan) -> Floats:
     """Profit of one long contract per scenario (N, 16), currency, the share that counts already taken. NaN unknown."""
     price, vol, counted = (np.array(column) for column in zip(*SCAN_STEPS, strict=True))
     move = price * scan.price
     spots = np.maximum(terms.spot[:, None] + move, _LEAST)
-    vols = style_vols(terms, american)[:, None]
-    now = values_at(terms, terms.spot[:, None], vols, 0.0, american)
-    then = values_at(terms, spots, vols * (1.0 + vol * scan.vol), scan.days, american)
+    vols = terms.vol[:, None]
+    now = values_at(terms, terms.spot[:, None], vols)
+    then = values_at(terms, spots, vols * (1.0 + vol * scan.vol), scan.days)
     profit: Floats = np.where(terms.is_option[:, None], then - now, move)
     out: Floats = terms.multiplier[:, None] * counted * profit
     return out

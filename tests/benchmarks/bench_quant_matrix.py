@@ -35,7 +35,7 @@ def european() -> list[Row]:
     cells = plain_prices(flat)[0].reshape(tuple(flat["shape"]))
     found = race("matrix", x, PEERS)
     errors = of_spot(found, x, cells[x["checked"]], np.tensordot(x["quantity"], cells, 1))
-    headline = Row("", 0.0, "", goal=4.0, least_ratio=10.0, most_error=1e-12)
+    headline = Row("", 0.0, "", goal=4.0, least_ratio=10.0, most_error=1e-10)
     return rows("European scenario matrix", "ms", 1e3 * POSITIONS, found, errors, SAME, headline)
 
 

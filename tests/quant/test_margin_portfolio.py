@@ -16,7 +16,7 @@ from models.quant.margin_houses import HIGH_CAP, IBKR_LIKE, OCC, SINGLE
 from models.quant.margin_portfolio import PortfolioMargin, portfolio_margin, portfolio_trade
 from models.quant.option import Contract, Right, SecType
 from models.quant.pricing import bsm_price
-from models.quant.terms import Holding, MarketView
+from models.quant.terms import Holding, MarketView, terms_of
 from tests.quant.quant_market import future, mark, market, option, stock
 
 LEG = re.compile(r"([+-]\d+) (call|put|shares)(?: K=([\d.]+))?(?: px=([\d.]+))?(?: dte=(\d+))?")
@@ -145,13 +145,15 @@ def test_between_classes_of_a_product_part_of_a_gain_counts() -> None:
     assert asked(apart) == pytest.approx(60_000 * (0.08 + 0.10))
 
 
-def test_american_options_are_priced_as_american_and_the_pricer_can_be_chosen() -> None:
+def test_american_options_are_priced_as_american() -> None:
     put = Contract("AAPL", SecType.OPTION, "AAPL", 100, date(2027, 6, 18), 230.0, Right.PUT)
     view = market(marks={put.identity: mark(34.0)}, surfaces={})
     american = asked(portfolio_margin([Holding(put, -1)], view))
-    european = asked(portfolio_margin([Holding(put, -1)], view, american=bsm_price))
     assert american == pytest.approx(100 * (230 - 170 - 34), rel=0.002)  # exercised at once at −15 %
-    assert european < 0.95 * american
+    terms = terms_of([put], view)
+    moved = 0.85 * terms.spot
+    european = bsm_price(moved, terms.strike, terms.t, terms.vol, terms.rate, terms.dividend_yield, terms.is_call)
+    assert 100 * float(european[0] - 34) < 0.95 * american
 
 
 def test_futures_stand_apart_and_are_scanned() -> None:

@@ -16,6 +16,7 @@ from models.quant.kernels.jit import inlined, part
 from models.quant.kernels.special import INV_SQRT_2PI, SQRT_HALF, erfcx_pair_brief, exp, log
 
 Floats = NDArray[np.float64]
+_STRAYED = 0.65
 
 
 class Scheme(NamedTuple):
@@ -75,14 +76,15 @@ def first_boundary(
     omega, m = (r - q) * per_var, r * per_var
     never = -0.5 * (omega - 1.0 + np.sqrt((omega - 1.0) ** 2 + 4.0 * m))
     least = never / (never - 1.0)  # of the perpetual put
-    bs, gones, wides, whole = w[0], w[1], w[2], vol * np.sqrt(tau)
+    bs, gones, wides, firsts, whole = w[0], w[1], w[2], w[3], vol * np.sqrt(tau)
     for i in range(nodes.size):
         t = tau * nodes[i] * nodes[i]
         # Barone-Adesi and Whaley's first value
-        bs[i] = least + (top - least) * exp(min(((r - q) * t - 2.0 * whole * nodes[i]) / (1.0 - least), 0.0))
+        firsts[i] = least + (top - least) * exp(min(((r - q) * t - 2.0 * whole * nodes[i]) / (1.0 - least), 0.0))
+        bs[i] = firsts[i]
         gones[i] = r * t * (1.0 - 0.5 * r * t) if r * t < 1e-5 else 1.0 - exp(-r * t)
         wides[i] = np.sqrt((omega - 1.0) ** 2 + 4.0 * m / gones[i])
-    for _ in range(steps):
+    for _ in range(steps if q >= 0.0 else 0):
         for i in range(nodes.size):
             b, gone, wide = bs[i], gones[i], wides[i]
             t = tau * nodes[i] * nodes[i]
@@ -98,9 +100,12 @@ def first_boundary(
             slope = c0 - 0.5 * (omega - 1.0 + wide)
             value = (1.0 - growth * n1) * b + slope * left
             change = (1.0 - growth * n1) * (1.0 - slope) + growth * bell / dev
-            bs[i] = min(max(b - value / change, least), top)
+            # half the way to either end at most: the slope leaves out how the correction itself moves
+            bs[i] = min(max(b - value / change, 0.5 * (b + least)), 0.5 * (b + top))
     for i in range(nodes.size):
-        h[i] = max(log_x - log(bs[i]), 0.0)
+        # QD+ loses its root under a negative yield, and rarely elsewhere: there the first value is the start
+        b = bs[i] if bs[i] > _STRAYED * firsts[i] else firsts[i]
+        h[i] = max(log_x - log(b), 0.0)
     return log_x
 
 
@@ -170,7 +175,8 @@ def _improve(
         share = mix * dev
         top = n2 + above[i] + share * (bell2 / dev + above_slope[i])
         under = (n1 + below[i]) * (1.0 + share) + share * (bell1 / dev + below_slope[i])
-        h[i] = max(log_x + (r - q) * t - log(top / under), 0.0)
+        new = max(log_x + (r - q) * t - log(top / under), 0.0)
+        h[i] = new if (top > 0.0) & (under > 0.0) else h[i]
 
 
 @part

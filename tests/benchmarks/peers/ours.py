@@ -1,12 +1,12 @@
 """The desk's own entry of every race: the one place here that knows the names in `models.quant`."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.benchmarks.peers.entry import Answers, Entry, Inputs, NotBuilt
+from tests.benchmarks.peers.entry import Answers, Entry, Inputs
 
 TERMS = ("spot", "strike", "t", "vol", "rate", "dividend_yield", "is_call")
 FIRST_ORDER = ("price", "delta", "gamma", "vega", "theta", "rho")
@@ -17,12 +17,11 @@ def _columns(x: Inputs, names: tuple[str, ...] = TERMS) -> list[NDArray[Any]]:
 
 
 def pricing(x: Inputs) -> Entry:
-    from models.quant import pricing as room
+    from models.quant.pricing import bsm
 
-    call = getattr(room, "bsm_first", room.bsm)
     columns = _columns(x)
     return Entry(
-        lambda: call(*columns), lambda out: {name: getattr(out, name) for name in FIRST_ORDER}, x["spot"].size
+        lambda: bsm(*columns), lambda out: {name: getattr(out, name) for name in FIRST_ORDER}, x["spot"].size
     )  # fmt: skip
 
 
@@ -33,45 +32,52 @@ def implied(x: Inputs) -> Entry:
     return Entry(lambda: implied_vol(*columns), lambda out: {"vol": out}, x["spot"].size)
 
 
-def american(accuracy: str) -> Any:
+def american(words: str) -> Any:
     def prepare(x: Inputs) -> Entry:
-        try:
-            from models.quant.american import american_price
-        except ImportError as reason:
-            raise NotBuilt("models.quant.american.american_price") from reason
+        from models.quant import american as room
+
+        accuracy = {"fast": room.FAST, "fine": room.FINE}[words]
         columns = _columns(x)
         return Entry(
-            lambda: american_price(*columns, accuracy=accuracy), lambda out: {"price": np.asarray(out)}, x["spot"].size
-        )
+            lambda: room.american_price(*columns, accuracy=accuracy), lambda out: {"price": out}, x["spot"].size
+        )  # fmt: skip
 
     return prepare
 
 
 def matrix(x: Inputs) -> Entry:
+    return _matrix(x, early=False)
+
+
+def american_matrix(x: Inputs) -> Entry:
+    return _matrix(x, early=True)
+
+
+def _matrix(x: Inputs, early: bool) -> Entry:
     """Sums of the book over spots × vols × dates; `singles` are those of one position each, for checking."""
-    from models.quant.pricing import bsm_price
-    from models.quant.scenario import revalue
-    from models.quant.terms import Terms
+    from models.quant.option import Contract, SecType
+    from models.quant.scenario import matrix_pnl
+    from models.quant.terms import Terms, model_price
 
     n = x["strike"].size
     one, unknown = np.ones(n), np.full(n, np.nan)
     spot, strike, t, vol, rate, dividend, call = _columns(x)
-    now = bsm_price(spot, strike, t, vol, rate, dividend, call)
+    nobody = Contract("X", SecType.STOCK, "X")
     book = Terms(
-        contracts=tuple(range(n)), is_option=np.ones(n, bool), is_call=call, multiplier=one, spot=spot * one, beta=one,
-        betas=(), strike=strike, t=t, dte=30.0 * one, carry=np.exp((rate - dividend) * t), discount=np.exp(-rate * t),
-        vol=vol, price=now, model=now, bid=unknown, ask=unknown, source=np.full(n, "model"),
-    )  # type: ignore[arg-type]  # fmt: skip
-    moves, points, days = x["moves"], x["points"], x["days"]
-    shape = (moves.size, points.size)
-    cells = (np.repeat(moves, points.size), np.tile(points, moves.size))
+        contracts=(nobody,) * n, is_option=np.ones(n, bool), is_call=call, is_american=np.full(n, early),
+        multiplier=one, spot=spot * one, beta=one, betas=(), strike=strike, t=t, dte=30.0 * one,
+        carry=np.exp((rate - dividend) * t), discount=np.exp(-rate * t), vol=vol, price=unknown, model=unknown,
+        bid=unknown, ask=unknown, source=np.full(n, "model"),
+    )  # fmt: skip
+    book = replace(book, model=model_price(book))
+    axes = (x["moves"], x["points"], x["days"])
 
     def sums(terms: Any, quantity: NDArray[np.float64]) -> NDArray[np.float64]:
-        columns = [(quantity @ revalue(terms, *cells, float(day))).reshape(shape) for day in days]
-        return np.stack(columns, axis=-1) + quantity @ terms.model
+        return matrix_pnl(terms, quantity, *axes) + quantity @ terms.model
 
     def alone(row: int) -> Any:
-        arrays = {k: v[[row]] for k, v in book.__dict__.items() if isinstance(v, np.ndarray)}
+        columns = {f.name: getattr(book, f.name) for f in fields(book)}
+        arrays = {name: column[[row]] for name, column in columns.items() if isinstance(column, np.ndarray)}
         return replace(book, contracts=book.contracts[row : row + 1], **arrays)
 
     def answers(total: Any) -> Answers:
@@ -80,14 +86,7 @@ def matrix(x: Inputs) -> Entry:
     return Entry(lambda: sums(book, x["quantity"]), answers, n)
 
 
-def american_matrix(x: Inputs) -> Entry:
-    raise NotBuilt("a scenario matrix of American options")
-
-
 def warm() -> None:
-    """First use of every kernel, as a process's start does it."""
-    from models.quant.implied import implied_vol
-    from models.quant.pricing import bsm
+    from models.quant.warming import warm
 
-    bsm(100.0, 100.0, 1.0, 0.2, 0.0, 0.0, True)
-    implied_vol(8.0, 100.0, 100.0, 1.0, 0.0, 0.0, True)
+    warm()
