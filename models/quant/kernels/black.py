@@ -18,7 +18,7 @@ _FAR = 1e8  # standard deviations; infinity would turn the rational argument of 
 
 @inlined
 def otm_price(h: float, dev: float, over: bool, a: float, b: float) -> tuple[float, float, float, float]:
-    """(out-of-the-money price, d1, N(−|d1|), N(−|d2|)) of discounted forward `a` against discounted strike `b`.
+    """(out-of-the-money price, d1, a·N(−|d1|), b·N(−|d2|)) of discounted forward `a` against discounted strike `b`.
 
     `h` = |ln(a/b)|/dev standard deviations from the money, `over`: a > b.
     """
@@ -28,9 +28,7 @@ def otm_price(h: float, dev: float, over: bool, a: float, b: float) -> tuple[flo
     bell = exp(-0.5 * d1 * d1)
     half = 0.5 * a * bell  # half of a·e^{−d1²/2} = b·e^{−d2²/2}
     otm = half * (e_inner - e_outer) if inner >= 0.0 else min(a, b) - half * (e_inner + e_outer)
-    tail1 = 0.5 * bell * (e_outer if over else e_inner)
-    tail2 = 0.5 * bell * (a / b) * (e_inner if over else e_outer)
-    return otm, d1, tail1, tail2
+    return otm, d1, half * (e_outer if over else e_inner), half * (e_inner if over else e_outer)
 
 
 @kernel("void(f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],b1[::1],b1,f8[:,::1])")
@@ -55,32 +53,34 @@ def greeks(
         root = np.sqrt(t)
         dev = v * root
         live = dev > 0.0
-        per_dev = 1.0 / max(dev, _TINY)
+        wide = max(dev, _TINY)
+        per_both = 1.0 / (wide * s)
+        per_dev, per_spot = s * per_both, wide * per_both
         growth, discount = exp(-q * t), exp(-r * t)
         a, b = s * growth, k * discount
         x = log(s / k) + (r - q) * t
         otm, d1, tail1, tail2 = otm_price(min(abs(x) * per_dev, _FAR), dev, x > 0.0, a, b)
         d2 = d1 - dev
         price = otm + max(sign * (a - b), 0.0) + unknown
-        n1 = (tail1 if (d1 < 0.0) == call else 1.0 - tail1) + unknown
-        n2 = (tail2 if (d2 < 0.0) == call else 1.0 - tail2) + unknown
+        stock = sign * (tail1 if (d1 < 0.0) == call else a - tail1) + unknown
+        bond = sign * (tail2 if (d2 < 0.0) == call else b - tail2) + unknown
+        delta = stock * per_spot
         # without time or volatility the forward is certain and nothing is left of the density
         density = (INV_SQRT_2PI * exp(-0.5 * d1 * d1) if live else 0.0) + unknown
         per_root = v * per_dev if live else 0.0
         per_vol = root * per_dev if live else 0.0
         vega = a * density * root
-        stock, bond = sign * a * n1, sign * b * n2
         drift = (r - q) * per_dev - 0.5 * d2 * per_root * per_root if live else 0.0
         out[0, i] = price
-        out[1, i] = sign * growth * n1
-        out[2, i] = growth * density * per_dev / s
+        out[1, i] = delta
+        out[2, i] = growth * density * per_both
         out[3, i] = 0.01 * vega
         out[4, i] = -0.5 * a * density * v * per_root * _PER_DAY
         out[5, i] = (r * price if on_future else q * stock - r * bond) * _PER_DAY
         out[6, i] = 0.01 * (-t * price if on_future else t * bond)
         out[7, i] = -0.01 * growth * density * d2 * per_vol
         out[8, i] = 1e-4 * vega * d1 * d2 * per_vol
-        out[9, i] = (sign * q * growth * n1 - growth * density * drift) * _PER_DAY
+        out[9, i] = (q * delta - growth * density * drift) * _PER_DAY
 
 
 @kernel("void(f8[::1],f8[::1],f8[::1],b1[::1],f8[::1])")
