@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.quant.american import american_implied_vol, american_price
 from models.quant.beta import Beta, beta_of
+from models.quant.dividends import Dividend, escrowed
 from models.quant.implied import implied_vol_forward
 from models.quant.option import Contract, Right, SecType
 from models.quant.pricing import forward_price
@@ -48,7 +49,8 @@ class Mark:
 class MarketView:
     """All that pricing may know. Keys: symbols for spots, surfaces and betas; identities for marks. Absent = unknown.
 
-    `rate` (annual, continuous) discounts where no surface tells the discount.
+    `rate` (annual, continuous) discounts where no surface tells the discount; `dividends` by symbol (years from now)
+    tell the forward there.
     """
 
     now: datetime
@@ -58,6 +60,7 @@ class MarketView:
     surfaces: Mapping[str, Surface] = field(default_factory=dict)
     betas: Mapping[str, Beta] = field(default_factory=dict)
     rate: float = 0.04
+    dividends: Mapping[str, Sequence[Dividend]] = field(default_factory=dict)
 
     def spot(self, contract: Contract) -> float:
         """Price of what the contract moves with: a future and a share move with themselves; NaN unknown."""
@@ -160,7 +163,7 @@ def terms_of(contracts: Sequence[Contract], market: MarketView, quotes: Quotes |
         if not first.is_option:
             continue
         surface = market.surfaces.get(first.symbol)
-        carry[rows], discount[rows] = _carry(first, surface, float(t[rows[0]]), market.rate)
+        carry[rows], discount[rows] = _carry(first, surface, float(t[rows[0]]), float(spot[rows[0]]), market)
         if surface is not None:
             fitted[rows] = surface.iv(first, strike[rows])
     blind = Terms(
@@ -224,16 +227,24 @@ def _marks(
     return bid, ask, mark, source
 
 
-def _carry(contract: Contract, surface: Surface | None, t: float, rate: float) -> tuple[float, float]:
-    """(forward / spot, discount) of an expiry: the surface's parity, else growth at the rate (none for a future)."""
+def _carry(
+    contract: Contract, surface: Surface | None, t: float, spot: float, market: MarketView
+) -> tuple[float, float]:
+    """(forward / spot, discount) of an expiry: the surface's parity, else growth at the rate less known dividends.
+
+    A future does not grow.
+    """
     if t == 0:
         return 1.0, 1.0
     if surface is not None:
         forward, discount = surface.forward(contract), surface.discount(contract)
         if forward is not None and discount is not None and surface.spot > 0:
             return forward / surface.spot, discount
-    discount = float(np.exp(-rate * t))
-    return (1.0 if contract.sec_type is SecType.FUTURE_OPTION else 1.0 / discount), discount
+    discount = float(np.exp(-market.rate * t))
+    if contract.sec_type is SecType.FUTURE_OPTION:
+        return 1.0, discount
+    rest = escrowed(spot, t, market.rate, market.dividends.get(contract.symbol, ()))
+    return float(rest) / spot / discount, discount
 
 
 def volatility(terms: Terms, mark: Floats, fitted: Floats, no_bid: NDArray[np.bool_]) -> Floats:

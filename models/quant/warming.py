@@ -17,6 +17,7 @@ def warm() -> None:
             american_implied,
             black,
             exercise,
+            grid,
             implied,
             margin,
             reprice,

@@ -1,0 +1,55 @@
+"""The margin bound of a million four-leg tickets beside a book, and the exact pairing of the best two hundred."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from models.quant.margin import MarginBook
+from models.quant.margin_bound import bound_table, margin_bound
+from models.quant.margin_rules import IBKR
+from models.quant.regime_rules import Family
+from models.quant.terms import Holding
+from models.quant.tickets import Tickets
+from tests.benchmarks.report import Row, median_seconds
+from tests.quant.quant_market import EXPIRIES, market, option
+
+TICKETS, EXACT = 1_000_000, 200
+STRIKES = np.arange(5200.0, 6800.0, 25.0)
+CHAIN = [option(float(k), right, e) for e in EXPIRIES for right in "CP" for k in STRIKES]
+
+
+def drawn(count: int) -> Tickets:
+    """Four different legs of the chain each, one contract bought or sold of every one."""
+    draw = np.random.default_rng(6)
+    start = draw.integers(0, len(CHAIN), count)
+    legs = (start[:, None] + np.cumsum(draw.integers(1, len(CHAIN) // 4, (count, 4)), axis=1)) % len(CHAIN)
+    ratios = draw.choice([-1, 1], (count, 4)).astype(np.int64)
+    family = np.full(count, tuple(Family).index(Family.IRON_CONDOR))
+    return Tickets(legs, ratios, family, np.full(count, 100), np.zeros(count, dtype=bool))
+
+
+def held() -> list[Holding]:
+    """Twenty strangles, spreads and condors: fifty-two legs."""
+    draw = np.random.default_rng(7)
+    rows = draw.choice(len(CHAIN), 52, replace=False)
+    return [Holding(CHAIN[row], float(q)) for row, q in zip(rows, draw.choice([-3, -2, -1, 1, 2, 4], 52), strict=True)]
+
+
+def measure() -> Iterator[Row]:
+    view, book, tickets = market(), held(), drawn(TICKETS)
+    table = bound_table(CHAIN, book, view, IBKR)
+    bound = margin_bound(tickets, table)
+    seconds = median_seconds(lambda: margin_bound(tickets, table))
+    yield Row(f"margin bound of {TICKETS:,} four-leg tickets", seconds, "s", goal=1.0)
+    best = np.argsort(bound, kind="stable")[:EXACT]
+    known = MarginBook(book, view, IBKR)
+    trades = [
+        [Holding(CHAIN[row], float(q)) for row, q in zip(tickets.legs[i], tickets.ratios[i], strict=True)] for i in best
+    ]
+    started = time.perf_counter()
+    exact = [known.change(trade).initial for trade in trades]
+    taken = time.perf_counter() - started
+    above = sum(1 for i, change in zip(best, exact, strict=True) if change is None or change > bound[i] + 0.02)
+    yield Row(f"exact margin of the best {EXACT} beside {len(book)} legs", taken, "s")
+    yield Row("tickets whose exact margin is above the bound", above, "tickets", goal=0.0)
