@@ -8,7 +8,7 @@ import asyncio
 import math
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from adapters.base import Tick
@@ -262,9 +262,7 @@ def carried(smile: Smile, spot: float, now: datetime) -> Slice | None:
     t = years_to(settlement_minute(piece.expiry, settlement_of(piece.trading_class)), now)
     if t <= 0:
         return None
-    aged = t / piece.t_years
-    svi = replace(piece.svi, a=piece.svi.a * aged, b=piece.svi.b * aged)
-    return replace(piece, t_years=t, forward=piece.forward * spot / smile.spot, svi=svi)
+    return piece.aged(t, piece.forward * spot / smile.spot)
 
 
 def surface_row(surface: Surface, machine: datetime) -> SurfaceRow:

@@ -13,6 +13,7 @@ import numpy as np
 from bridge.outlook import Observatory, Outlook
 from models.market import ChainRow, Quote
 from models.quant.breach import Breach, detect_breaches, smallest_hedge_lot
+from models.quant.fitted import fitted_mids
 from models.quant.gates import QuoteFact
 from models.quant.limits import Limits
 from models.quant.margin import MarginBook
@@ -174,9 +175,7 @@ class ProposerEngine:
         contracts = tuple(dict.fromkeys((*self.account.contracts, *legs)))
         sides = {identity: (quote.bid, quote.ask) for identity, quote in quotes.items()}
         vectors = vectorise(contracts, outlook.view, sides, outlook.history)
-        fitted = vectorise(contracts, outlook.unmarked)
-        points = np.where(fitted.is_option, fitted.value / fitted.multiplier, np.nan)
-        return replace(self.scene(vectors), fitted=points)
+        return replace(self.scene(vectors), fitted=fitted_mids(contracts, outlook.view))
 
     def scene(self, vectors: ContractVectors) -> Scene:
         account, outlook = self.account, self.outlook

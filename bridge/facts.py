@@ -22,6 +22,7 @@ from models.order import WhatIf
 from models.quant.aftermath import legs_room
 from models.quant.breach import smallest_hedge_lot
 from models.quant.candidate import Scene
+from models.quant.fitted import fitted_mids
 from models.quant.gates import ApprovalFact, GateFacts, QuoteFact, Stage, WhatIfFact
 from models.quant.lifecycle import Instruction
 from models.quant.option import Contract
@@ -160,11 +161,9 @@ class FactFinder:
 
     def _quote_facts(self, ticket: Ticket, outlook: Outlook) -> tuple[QuoteFact, ...]:
         contracts = [leg.contract for leg in ticket.legs]
-        fitted = vectorise(contracts, outlook.unmarked)
         facts = []
-        for i, contract in enumerate(contracts):
+        for contract, model in zip(contracts, fitted_mids(contracts, outlook.view).tolist(), strict=True):
             quote = ticket.quotes.get(contract.identity)
-            model = float(fitted.value[i] / fitted.multiplier[i])
             facts.append(
                 QuoteFact(
                     name=str(contract),
@@ -172,7 +171,7 @@ class FactFinder:
                     ask=quote.ask if quote else None,
                     at=quote.at if quote else None,
                     source=QuoteSource(quote.source) if quote else QuoteSource.UNKNOWN,
-                    fitted=model if contract.is_option and np.isfinite(model) else None,
+                    fitted=model if np.isfinite(model) else None,
                     halted=quote.halted if quote else False,
                 )
             )

@@ -4,7 +4,7 @@ Nothing stale is handed on as fresh: an old quote is no mark, an old surface no 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -48,11 +48,6 @@ class Outlook:
 
     def limits(self, nlv: float | None) -> Limits:
         return self.appetite.limits(self.profile, self.regime, nlv, self.vix, self.term, self.reading.without_recession)
-
-    @property
-    def unmarked(self) -> MarketView:
-        """The same market without any quote: prices are then the surface's."""
-        return replace(self.view, marks={})
 
 
 class Observatory:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 MIN_QUOTES = 5
 _GRID = 11
-_ZOOMS = 10
+_ZOOMS = 7
 _SHRINK = 0.45
 _CHECKS = 33
 _PENALTY = 1e3
@@ -36,12 +36,16 @@ class Svi:
         out: Floats = self.a + self.b * (self.rho * y + np.sqrt(y * y + self.sigma * self.sigma))
         return out
 
-    def butterfly(self, k: Floats) -> Floats:
-        """Durrleman's g(k): the implied density has its sign; negative anywhere is butterfly arbitrage."""
+    def shape(self, k: Floats) -> tuple[Floats, Floats, Floats]:
+        """Total variance and its first two derivatives in k."""
         y = k - self.m
         root = np.sqrt(y * y + self.sigma * self.sigma)
         w = self.a + self.b * (self.rho * y + root)
-        return durrleman(k, w, self.b * (self.rho + y / root), self.b * self.sigma**2 / root**3)
+        return w, self.b * (self.rho + y / root), self.b * self.sigma**2 / root**3
+
+    def butterfly(self, k: Floats) -> Floats:
+        """Durrleman's g(k): the implied density has its sign; negative anywhere is butterfly arbitrage."""
+        return durrleman(k, *self.shape(k))
 
 
 def durrleman(k: Floats, w: Floats, slope: Floats, bend: Floats) -> Floats:

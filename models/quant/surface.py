@@ -1,13 +1,12 @@
-"""The fitted volatility surface of one underlying: forward and discount by put-call parity, one SVI smile per expiry.
+"""The fitted volatility surface of one underlying: forward and discount by put-call parity, one smile per expiry.
 
-American options are taken as European in this version of the desk: their forward is read at the strikes nearest the
-money, where early exercise is worth least, and their discount is not read at all but taken from the rate given. What
-lies outside the fitted expiries is unknown, never guessed.
+A smile is SVI and what a spline adds to it. The volatilities of American classes are American ones: their price needs
+`models.quant.fitted`. What lies outside the fitted expiries is unknown, never guessed.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -17,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.quant.option import Contract, SecType
 from models.quant.product import PRODUCTS, Product, Settlement, Style, settlement_minute, years_to
-from models.quant.smile import Svi
+from models.quant.smile import Svi, durrleman
+from models.quant.smile_spline import Spline
 
 Floats = NDArray[np.float64]
 Key = Contract | tuple[str, date]
@@ -50,13 +50,48 @@ class Slice:
     pairs: int
     lowest: float
     highest: float
+    spline: Spline | None = None
+
+    @property
+    def style(self) -> Style:
+        """How its options are exercised: what a price at its volatilities must be computed with."""
+        return style_of(self.trading_class)
+
+    @property
+    def rate(self) -> float:
+        """Annual continuous rate of its discount."""
+        return -math.log(self.discount) / self.t_years
+
+    def total_variance(self, k: Floats) -> Floats:
+        """vol² × t at log-moneyness k = ln(strike / forward)."""
+        w = self.svi.total_variance(k)
+        return w if self.spline is None else w + self.spline.total_variance(k)
+
+    def shape(self, k: Floats) -> tuple[Floats, Floats, Floats]:
+        """Total variance and its first two derivatives in k."""
+        w, slope, bend = self.svi.shape(k)
+        if self.spline is None:
+            return w, slope, bend
+        more = self.spline.shape(k)
+        return w + more[0], slope + more[1], bend + more[2]
+
+    def butterfly(self, k: Floats) -> Floats:
+        """Durrleman's g(k): the implied density has its sign; negative anywhere is butterfly arbitrage."""
+        return durrleman(k, *self.shape(k))
 
     def iv(self, strikes: ArrayLike) -> Floats:
         """Annual volatility (fraction) at absolute strikes; NaN where a strike is not positive."""
         with np.errstate(all="ignore"):
             k = np.log(np.asarray(strikes, dtype=np.float64) / self.forward)
-            out: Floats = np.sqrt(self.svi.total_variance(k) / self.t_years)
+            out: Floats = np.sqrt(self.total_variance(k) / self.t_years)
         return out
+
+    def aged(self, t_years: float, forward: float) -> "Slice":
+        """The same volatilities at the same moneyness with another time left and another forward."""
+        share = t_years / self.t_years
+        svi = replace(self.svi, a=self.svi.a * share, b=self.svi.b * share)
+        spline = self.spline and replace(self.spline, weights=tuple(c * share for c in self.spline.weights))
+        return replace(self, t_years=t_years, forward=forward, svi=svi, spline=spline)
 
 
 @dataclass(frozen=True)
@@ -89,7 +124,7 @@ class Surface:
         share = (t - early.t_years) / (late.t_years - early.t_years)
         with np.errstate(all="ignore"):
             x = np.log(k / forward)
-            w = (1.0 - share) * early.svi.total_variance(x) + share * late.svi.total_variance(x)
+            w = (1.0 - share) * early.total_variance(x) + share * late.total_variance(x)
             out: Floats = np.sqrt(w / t)
         return out
 
@@ -130,11 +165,11 @@ class Surface:
 
     @staticmethod
     def from_json(raw: dict[str, Any]) -> "Surface":
-        """The surface `to_json` wrote; raises KeyError, TypeError or ValueError on anything else."""
-        slices = tuple(
-            Slice(**{**item, "expiry": date.fromisoformat(item["expiry"]), "svi": Svi(**item["svi"])})
-            for item in raw["slices"]
-        )
+        """The surface `to_json` wrote; raises KeyError, TypeError or ValueError on anything else.
+
+        Slices written before there were splines have none.
+        """
+        slices = tuple(_slice_from(item) for item in raw["slices"])
         return Surface(str(raw["symbol"]), datetime.fromisoformat(raw["at"]), float(raw["spot"]), slices)
 
     @cached_property
@@ -161,6 +196,14 @@ class Surface:
         return float(np.interp(t, times, logs))
 
 
+def _slice_from(item: dict[str, Any]) -> Slice:
+    spline = item.get("spline")
+    if spline is not None:
+        spline = Spline(**{**spline, "weights": tuple(spline["weights"])})
+    expiry, svi = date.fromisoformat(item["expiry"]), Svi(**item["svi"])
+    return Slice(**{**item, "expiry": expiry, "svi": svi, "spline": spline})
+
+
 def settlement_of(trading_class: str) -> Settlement:
     """How an option class settles; a class outside the product table is a US equity option: PM."""
     product = _option_product(trading_class)
@@ -171,6 +214,12 @@ def style_of(trading_class: str) -> Style:
     """How an option class is exercised; a class outside the product table is a US equity option: American."""
     product = _option_product(trading_class)
     return Style.AMERICAN if product is None or product.style is None else product.style
+
+
+def tick_of(trading_class: str) -> float:
+    """The smallest price step of an option class; a class outside the product table is quoted in cents."""
+    product = _option_product(trading_class)
+    return 0.01 if product is None else product.ticks[0][1]
 
 
 def _option_product(trading_class: str) -> Product | None:
@@ -185,12 +234,20 @@ def _class_and_expiry(key: Key) -> tuple[str, date]:
     return key.trading_class, key.expiry
 
 
-def fit_surface(symbol: str, spot: float, at: datetime, quotes: Sequence[OptionQuote], rate: float = 0.04) -> Surface:
+def fit_surface(
+    symbol: str,
+    spot: float,
+    at: datetime,
+    quotes: Sequence[OptionQuote],
+    rate: float = 0.04,
+    curve: Surface | None = None,
+) -> Surface:
     """Fit forwards, discounts and smiles to the quotes of one underlying.
 
-    Expiries with fewer than five usable strikes, or already settled, get no slice. `rate` (annual, continuous)
-    discounts American classes and whatever no expiry's quotes determine. See `models.quant.fitting`.
+    Expiries with fewer than five usable strikes, or already settled, get no slice. American classes do not tell their
+    discount: it is `curve`'s (another underlying's surface of about this time, SPX for SPY) or, without one, that of
+    `rate` (annual, continuous), which also serves where no expiry's quotes determine it. See `models.quant.fitting`.
     """
     from models.quant.fitting import fit_slices  # it needs Slice from here
 
-    return Surface(symbol, at, spot, fit_slices(spot, at, quotes, rate))
+    return Surface(symbol, at, spot, fit_slices(spot, at, quotes, rate, curve))

@@ -1,9 +1,8 @@
-"""Published vectors (Haug, Hull) and a recorded broker's greeks against our own."""
+"""Published vectors (Haug, Hull) against our own prices and greeks."""
 
 import csv
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from models.quant.pricing import bsm, bsm_price
@@ -52,23 +51,3 @@ def test_hulls_examples_to_fifteen_digits_of_their_mpmath_reference(recorded: Pa
             "theta": (g.theta + g.carry) * 365,
         }[row["quantity"]]  # fmt: skip
         assert float(found) == pytest.approx(float(row["mpmath_reference"]), rel=1e-12), row
-
-
-@pytest.mark.parametrize(
-    ("right", "strike", "within"), [("C", 4500, 0.02), ("P", 4500, 0.02), ("C", 4700, 0.07), ("P", 4300, 0.04)]
-)
-def test_a_recorded_brokers_gamma_and_vega_are_ours(recorded: Path, right: str, strike: int, within: float) -> None:
-    """SPXW of 2023-08-11 as streamed in the first minutes of 2023-08-04; the broker's clock of years is not known
-    to us, so the wings, whose greeks hang on it most, are looser. Its forward is not told either: delta is
-    looser still.
-    """
-    name = f"SPX230811{right}{strike * 1000:08d}.csv"
-    with (recorded / "greeks_oracle" / "ibkr_model_greeks_2023-08-04" / name).open() as file:
-        table = [r for r in csv.DictReader(file) if r["model_price"]][:40]
-    names = ("impliedVol", "delta", "gamma", "vega", "undPrice")
-    theirs = {key: np.array([float(r[f"model_{key}"]) for r in table]) for key in names}
-    t = (7 + 6.4 / 24) / 365
-    ours = bsm(theirs["undPrice"], float(strike), t, theirs["impliedVol"], 0.05, 0.05, right == "C")
-    assert abs(float(np.median(ours.gamma / theirs["gamma"])) - 1) < within
-    assert abs(float(np.median(ours.vega / theirs["vega"])) - 1) < within
-    assert float(np.median(np.abs(ours.delta - theirs["delta"]))) < 0.015

@@ -98,8 +98,27 @@ def test_the_surface_survives_json() -> None:
     found = surface()
     again = Surface.from_json(json.loads(json.dumps(found.to_json())))
     assert again == found
+    assert all(s.spline is not None for s in again.slices)
     with pytest.raises(KeyError):
         Surface.from_json({"symbol": "SPX"})
+
+
+def test_a_surface_written_before_there_were_splines_still_loads() -> None:
+    old = surface().to_json()
+    for item in old["slices"]:
+        del item["spline"]
+    loaded = Surface.from_json(json.loads(json.dumps(old)))
+    for s in loaded.slices:
+        assert s.spline is None
+        np.testing.assert_array_equal(s.total_variance(np.array([0.05])), s.svi.total_variance(np.array([0.05])))
+
+
+def test_a_slice_ages_at_the_same_volatilities_by_moneyness() -> None:
+    s = surface().slices[1]
+    later = s.aged(0.5 * s.t_years, 1.01 * s.forward)
+    k = np.linspace(-0.1, 0.05, 7)
+    np.testing.assert_allclose(later.iv(later.forward * np.exp(k)), s.iv(s.forward * np.exp(k)), rtol=1e-12)
+    assert later.t_years == 0.5 * s.t_years
 
 
 def test_no_slice_has_a_negative_density_or_undercuts_the_one_before() -> None:
@@ -107,8 +126,8 @@ def test_no_slice_has_a_negative_density_or_undercuts_the_one_before() -> None:
     k = np.linspace(-0.25, 0.12, 200)
     before = np.zeros(k.size)
     for s in found.slices:
-        assert s.svi.butterfly(k).min() > 0
-        w = s.svi.total_variance(k)
+        assert s.butterfly(k).min() > 0
+        w = s.total_variance(k)
         assert (w - before).min() > -1e-6
         before = w
 
@@ -142,4 +161,4 @@ def test_an_american_class_does_not_let_early_exercise_set_its_discount() -> Non
     ]
     (s,) = fit_surface("SPY", SPOT, NOW, as_spy, rate=0.05).slices
     assert s.discount == pytest.approx(np.exp(-0.05 * s.t_years))
-    assert s.pairs == 8
+    assert s.pairs == 12

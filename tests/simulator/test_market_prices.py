@@ -13,8 +13,8 @@ from adapters.simulator.scenarios import SCENARIOS, ScenarioError, scenario_of
 from adapters.simulator.surface import level_of, strip_variance, vix_of
 from adapters.simulator.types import Instrument, ModelGreeks, VenueQuote
 from adapters.simulator.venue import Venue, VenueConfig
-from models.quant.option import Right
 from models.quant.implied import implied_vol
+from models.quant.option import Right
 from models.quant.product import expiry_instant, product_of, settlement_minute, years_to
 from models.quant.regime import detect, load_regimes
 from tests.still_venue import NOON, option, still, stock, to_time
