@@ -146,14 +146,21 @@ def _per_year(factor: Floats, t: Floats) -> Floats:
 
 def terms_of(contracts: Sequence[Contract], market: MarketView, quotes: Quotes | None = None) -> Terms:
     """Gather the terms of `contracts`. A two-sided quote in `quotes` is the mark; else the view's mark; else model."""
-    n = len(contracts)
-    is_option = np.array([c.is_option for c in contracts], dtype=bool)
-    is_call = np.array([c.right is Right.CALL for c in contracts], dtype=bool)
-    is_american = np.array([c.is_option and product_of(c).style is Style.AMERICAN for c in contracts], dtype=bool)
-    strike = np.array([_NAN if c.strike is None else c.strike for c in contracts], dtype=float)
-    spot = _spots(contracts, market)
-    betas = _betas(contracts, market)
     bid, ask, mark, source = _marks(contracts, market, quotes)
+    fitted = surface_terms(contracts, market)
+    vol = _volatility(fitted, mark, bid <= 0)
+    model = model_price(replace(fitted, vol=vol))
+    price = np.where(np.isfinite(mark), mark, model)
+    source[~np.isfinite(mark) & np.isfinite(price)] = QuoteSource.MODELLED.value
+    source[~np.isfinite(price)] = QuoteSource.UNKNOWN.value
+    return replace(fitted, vol=vol, price=price, model=model, bid=bid, ask=ask, source=source)
+
+
+def surface_terms(contracts: Sequence[Contract], market: MarketView) -> Terms:
+    """The terms with the surface's volatilities (0 at the settlement minute), whatever is marked; no prices yet."""
+    n = len(contracts)
+    strike = np.array([_NAN if c.strike is None else c.strike for c in contracts], dtype=float)
+    spot, betas, nothing = _spots(contracts, market), _betas(contracts, market), np.full(n, _NAN)
     t, days, carry, discount, fitted = (np.full(n, _NAN) for _ in range(5))
     for rows in _groups(contracts):
         first = contracts[rows[0]]
@@ -166,17 +173,27 @@ def terms_of(contracts: Sequence[Contract], market: MarketView, quotes: Quotes |
         carry[rows], discount[rows] = _carry(first, surface, float(t[rows[0]]), float(spot[rows[0]]), market)
         if surface is not None:
             fitted[rows] = surface.iv(first, strike[rows])
-    blind = Terms(
-        tuple(contracts), is_option, is_call, is_american, np.array([c.multiplier for c in contracts], dtype=float),
-        spot, np.array([b.value for b in betas], dtype=float), betas, strike, t, days, carry, discount, fitted, mark,
-        fitted, bid, ask, source,
-    )  # fmt: skip
-    vol = volatility(blind, mark, fitted, bid <= 0)
-    model = model_price(replace(blind, vol=vol))
-    price = np.where(np.isfinite(mark), mark, model)
-    source[~np.isfinite(mark) & np.isfinite(price)] = QuoteSource.MODELLED.value
-    source[~np.isfinite(price)] = QuoteSource.UNKNOWN.value
-    return replace(blind, vol=vol, price=price, model=model)
+    return Terms(
+        contracts=tuple(contracts),
+        is_option=np.array([c.is_option for c in contracts], dtype=bool),
+        is_call=np.array([c.right is Right.CALL for c in contracts], dtype=bool),
+        is_american=np.array([c.is_option and product_of(c).style is Style.AMERICAN for c in contracts], dtype=bool),
+        multiplier=np.array([c.multiplier for c in contracts], dtype=float),
+        spot=spot,
+        beta=np.array([b.value for b in betas], dtype=float),
+        betas=betas,
+        strike=strike,
+        t=t,
+        dte=days,
+        carry=carry,
+        discount=discount,
+        vol=np.where(t == 0, 0.0, fitted),
+        price=nothing,
+        model=nothing,
+        bid=nothing,
+        ask=nothing,
+        source=np.full(n, QuoteSource.UNKNOWN.value, dtype="<U9"),
+    )
 
 
 def _spots(contracts: Sequence[Contract], market: MarketView) -> Floats:
@@ -247,24 +264,29 @@ def _carry(
     return float(rest) / spot / discount, discount
 
 
-def volatility(terms: Terms, mark: Floats, fitted: Floats, no_bid: NDArray[np.bool_]) -> Floats:
-    """The volatility to reprice with: the mark's own where it tells one, else the surface's; 0 at settlement."""
-    forward = terms.spot * terms.carry
-    implied = implied_vol_forward(mark, forward, terms.strike, terms.t, terms.discount, terms.is_call)
-    early = np.flatnonzero(terms.is_american & np.isfinite(mark))
+def implied_vols(terms: Terms, price: Floats) -> Floats:
+    """The volatility at which each contract's own style of exercise gives `price` (N,); NaN where it tells none."""
+    out = implied_vol_forward(price, terms.spot * terms.carry, terms.strike, terms.t, terms.discount, terms.is_call)
+    early = np.flatnonzero(terms.is_american & np.isfinite(price))
     if early.size:
-        implied[early] = american_implied_vol(
-            mark[early], terms.spot[early], terms.strike[early], terms.t[early], terms.rate[early],
+        out[early] = american_implied_vol(
+            price[early], terms.spot[early], terms.strike[early], terms.t[early], terms.rate[early],
             terms.dividend_yield[early], terms.is_call[early],
         )  # fmt: skip
+    return out
+
+
+def _volatility(fitted: Terms, mark: Floats, no_bid: NDArray[np.bool_]) -> Floats:
+    """The volatility to reprice with: the mark's own where it tells one to believe, else the surface's."""
+    implied, forward = implied_vols(fitted, mark), fitted.spot * fitted.carry
     with np.errstate(invalid="ignore"):
-        in_the_money = np.where(terms.is_call, forward > terms.strike, terms.strike > forward)
+        in_the_money = np.where(fitted.is_call, forward > fitted.strike, fitted.strike > forward)
     # in the money the time value drowns in a wide quote, and half an offer without a bid is no price: there the
     # surface, fitted to two-sided quotes out of the money, knows better
     doubtful = in_the_money | no_bid
-    first, second = np.where(doubtful, fitted, implied), np.where(doubtful, implied, fitted)
+    first, second = np.where(doubtful, fitted.vol, implied), np.where(doubtful, implied, fitted.vol)
     vol = np.where(np.isfinite(first), first, second)
-    return np.where(terms.t == 0, 0.0, vol)  # at the settlement minute only the intrinsic value is left
+    return np.where(fitted.t == 0, 0.0, vol)  # at the settlement minute only the intrinsic value is left
 
 
 def model_price(terms: Terms) -> Floats:

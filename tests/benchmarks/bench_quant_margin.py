@@ -30,10 +30,21 @@ def drawn(count: int) -> Tickets:
 
 
 def held() -> list[Holding]:
-    """Twenty strangles, spreads and condors: fifty-two legs."""
+    """Eight iron condors, six strangles and four calendars over the four expiries: fifty-two legs."""
     draw = np.random.default_rng(7)
-    rows = draw.choice(len(CHAIN), 52, replace=False)
-    return [Holding(CHAIN[row], float(q)) for row, q in zip(rows, draw.choice([-3, -2, -1, 1, 2, 4], 52), strict=True)]
+    legs: list[tuple[float, str, int, int]] = []  # strike, right, expiry, quantity
+    for i in range(8):
+        put, call, width = (25.0 * draw.integers(*range_) for range_ in ((212, 232), (248, 264), (2, 5)))
+        n = int(draw.integers(1, 5))
+        legs += [(put, "P", i % 4, -n), (put - width, "P", i % 4, n), (call, "C", i % 4, -n),
+                 (call + width, "C", i % 4, n)]  # fmt: skip
+    for i in range(6):
+        n = int(draw.integers(1, 3))
+        legs += [(25.0 * draw.integers(210, 230), "P", i % 4, -n), (25.0 * draw.integers(250, 268), "C", i % 4, -n)]
+    for i in range(4):
+        strike = 25.0 * draw.integers(232, 248)
+        legs += [(strike, "C", i % 3, -1), (strike, "C", 3, 1)]
+    return [Holding(option(k, right, EXPIRIES[e]), float(q)) for k, right, e, q in legs]
 
 
 def measure() -> Iterator[Row]:

@@ -179,7 +179,6 @@ def test_what_the_surface_does_not_know_has_no_fitted_mid() -> None:
     unknown = [
         stock("SPY"),
         contract(date(2028, 1, 21), 765.0, Right.CALL),  # beyond the last fitted expiry
-        contract(date(2026, 8, 21), 765.0, Right.CALL),  # settled
         contract(date(2027, 3, 19), 765.0, Right.CALL, "AAPL"),
     ]
     assert np.isnan(fitted_mids(unknown, view)).all()
