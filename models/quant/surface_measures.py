@@ -12,11 +12,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.quant.pricing import forward_price
+from models.quant.pricing import DAYS_PER_YEAR, forward_price
 from models.quant.surface import Slice, Surface
 
 Floats = NDArray[np.float64]
-DAYS_PER_YEAR = 365.0
 STRADDLE_SHARE = 0.85
 """Of the straddle's price is the expected move by the traders' rule of thumb; the mean absolute move is all of it."""
 LEAST_HISTORY = 126

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.quant.option import Right
+from models.quant.pricing import DAYS_PER_YEAR
 from models.quant.product import settlement_minute, years_to
 from models.quant.surface import OptionQuote, settlement_of
 
 Floats = NDArray[np.float64]
-_YEAR_DAYS = 365.0
 _FRIDAY = 4
 
 
@@ -40,12 +40,12 @@ def volatility_index(
     `rate` (annual, continuous) stands for the bond yields of the white paper.
     """
     strips = [s for s in strips_of(quotes, at, rate, reach) if s.variance > 0]
-    early = [s for s in strips if s.t_years * _YEAR_DAYS <= days]
-    late = [s for s in strips if s.t_years * _YEAR_DAYS > days]
+    early = [s for s in strips if s.t_years * DAYS_PER_YEAR <= days]
+    late = [s for s in strips if s.t_years * DAYS_PER_YEAR > days]
     if not early or not late:
         return None
     near, far = early[-1], late[0]
-    goal = days / _YEAR_DAYS
+    goal = days / DAYS_PER_YEAR
     share = (far.t_years - goal) / (far.t_years - near.t_years)
     total = share * near.t_years * near.variance + (1.0 - share) * far.t_years * far.variance
     return 100.0 * math.sqrt(total / goal)
@@ -66,7 +66,7 @@ def strips_of(
     found: dict[date, Strip] = {}
     for (expiry, trading_class), rows in groups.items():
         t = years_to(settlement_minute(expiry, settlement_of(trading_class)), at)
-        if reach[0] <= t * _YEAR_DAYS <= reach[1] and (expiry not in found or t < found[expiry].t_years):
+        if reach[0] <= t * DAYS_PER_YEAR <= reach[1] and (expiry not in found or t < found[expiry].t_years):
             strip = strip_of(rows, t, rate)
             if strip is not None:
                 found[expiry] = strip
