@@ -11,6 +11,7 @@ from models.quant.pricing import DAYS_PER_YEAR, Greeks
 
 _SQRT_2PI = float(np.sqrt(2.0 * np.pi))
 _ROUNDS = 60
+_NOISE = 16 * np.finfo(float).eps
 
 
 def bachelier(
@@ -59,7 +60,7 @@ def bachelier(
 def implied_normal_vol(
     price: ArrayLike, forward: ArrayLike, strike: ArrayLike, t: ArrayLike, discount: ArrayLike, is_call: ArrayLike
 ) -> Floats:
-    """Normal volatility (points per √year) from a discounted price; NaN where it holds no time value.
+    """Normal volatility (points per √year) from a discounted price; NaN where it holds no time value beyond rounding.
 
     The out-of-the-money price over the distance to the strike falls with d = distance / deviation alone, so one
     bracketed search in ln d serves every scale (Jäckel, Implied Normal Volatility, 2017).
@@ -70,8 +71,10 @@ def implied_normal_vol(
     with np.errstate(all="ignore"):
         raw = p / disc
         gap = np.abs(f - k)
-        value = raw - np.maximum(np.where(calls, f - k, k - f), 0.0)
-        known = np.isfinite(raw + f + k) & (value > 0) & (years > 0) & (disc > 0)
+        intrinsic = np.maximum(np.where(calls, f - k, k - f), 0.0)
+        value = raw - intrinsic
+        rounding = np.where(intrinsic > 0, _NOISE * (np.abs(f) + np.abs(k)), 0.0)
+        known = np.isfinite(raw + f + k) & (value > rounding) & (years > 0) & (disc > 0)
         target = np.log(value / gap)
         low, high = np.full(p.size, -30.0), np.full(p.size, 3.65)  # ln d: at its top the price is e^-742
         for _ in range(_ROUNDS):

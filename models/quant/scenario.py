@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.quant.american import FAST, scheme
+from models.quant.floors import LEAST_FACTOR
 from models.quant.pricing import DAYS_PER_YEAR
 from models.quant.terms import Holding, MarketView, Terms, terms_of
 
@@ -22,7 +23,6 @@ STRESS_CELLS: tuple[tuple[float, float], ...] = tuple((s, v) for s in STRESS_SPO
 NEAR_CELLS = np.array([s >= -0.10 and v <= 15.0 for s, v in STRESS_CELLS], dtype=bool)
 """Cells of the near limit: spot not below −10 %, 30-day vol not above +15 points."""
 
-LEAST_FACTOR = 0.01  # a high beta times a crash leaves one per cent of the price, not a negative one
 _LEAST_TIME = 1e-9  # years, a thirtieth of a second: rounding of dates, not time value
 _LANES = 8  # cells that the processor reprices at once; a row is filled up to a multiple
 

@@ -22,6 +22,7 @@ def warm() -> None:
             margin,
             reprice,
             reprice_american,
+            reprice_greeks,
         )
 
 

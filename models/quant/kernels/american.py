@@ -16,7 +16,6 @@ from models.quant.kernels.jit import inlined, part
 from models.quant.kernels.special import INV_SQRT_2PI, SQRT_HALF, erfcx_pair_brief, exp, log
 
 Floats = NDArray[np.float64]
-_STRAYED = 0.65
 
 
 class Scheme(NamedTuple):
@@ -69,22 +68,21 @@ def two_sides(d: float, e: float) -> tuple[float, float, float, float]:
 def first_boundary(
     nodes: Floats, tau: float, vol: float, r: float, q: float, steps: int, h: Floats, w: Floats
 ) -> float:
-    """QD+ values of h at the nodes (τ = tau·nodes²); returns ln X. `r` > 0; `w` is room for 4 rows of nodes."""
+    """QD+ values of h at the nodes (τ = tau·nodes²); returns ln X. `r` > 0; `w` is room for 3 rows of nodes."""
     log_x = 0.0 if q <= r else np.log(r / q)
     top = np.exp(log_x)
     per_var = 2.0 / (vol * vol)
     omega, m = (r - q) * per_var, r * per_var
     never = -0.5 * (omega - 1.0 + np.sqrt((omega - 1.0) ** 2 + 4.0 * m))
     least = never / (never - 1.0)  # of the perpetual put
-    bs, gones, wides, firsts, whole = w[0], w[1], w[2], w[3], vol * np.sqrt(tau)
+    bs, gones, wides, whole = w[0], w[1], w[2], vol * np.sqrt(tau)
     for i in range(nodes.size):
         t = tau * nodes[i] * nodes[i]
         # Barone-Adesi and Whaley's first value
-        firsts[i] = least + (top - least) * exp(min(((r - q) * t - 2.0 * whole * nodes[i]) / (1.0 - least), 0.0))
-        bs[i] = firsts[i]
+        bs[i] = least + (top - least) * exp(min(((r - q) * t - 2.0 * whole * nodes[i]) / (1.0 - least), 0.0))
         gones[i] = r * t * (1.0 - 0.5 * r * t) if r * t < 1e-5 else 1.0 - exp(-r * t)
         wides[i] = np.sqrt((omega - 1.0) ** 2 + 4.0 * m / gones[i])
-    for _ in range(steps if q >= 0.0 else 0):
+    for _ in range(steps):
         for i in range(nodes.size):
             b, gone, wide = bs[i], gones[i], wides[i]
             t = tau * nodes[i] * nodes[i]
@@ -92,20 +90,17 @@ def first_boundary(
             discount, growth = 1.0 - gone, exp(-q * t)
             d = (log(b) + (r - q) * t) / dev - 0.5 * dev
             n2, n1, _, bell = two_sides(-d, -d - dev)
-            european = discount * n2 - b * growth * n1
-            left = max(1.0 - b - european, 1e-12)
-            theta = r * discount * n2 - q * b * growth * n1 - 0.5 * b * growth * bell * vol * vol / dev
-            bend = m / (gone * gone * wide)
-            c0 = discount * m / wide * (1.0 / gone - theta / (discount * r * left) - bend / wide)
-            slope = c0 - 0.5 * (omega - 1.0 + wide)
-            value = (1.0 - growth * n1) * b + slope * left
-            change = (1.0 - growth * n1) * (1.0 - slope) + growth * bell / dev
-            # half the way to either end at most: the slope leaves out how the correction itself moves
-            bs[i] = min(max(b - value / change, 0.5 * (b + least)), 0.5 * (b + top))
+            left = 1.0 - b - discount * n2 + b * growth * n1
+            dense = growth * bell / dev
+            theta = r * discount * n2 - q * b * growth * n1 - 0.5 * b * dense * vol * vol
+            theta_slope = dense * (q - r - 0.5 * vol * vol * (1.0 - (d + dev) / dev)) - q * growth * n1
+            # Li's equation times what is left of the exercise value: no pole, and Newton's steps do not stray
+            slope = discount * m / wide * (1.0 / gone - m / (gone * gone * wide * wide)) - 0.5 * (omega - 1.0 + wide)
+            value = (1.0 - growth * n1) * b + slope * left - m / (wide * r) * theta
+            change = (1.0 - growth * n1) * (1.0 - slope) + dense - m / (wide * r) * theta_slope
+            bs[i] = min(max(b - value / change, least), top)
     for i in range(nodes.size):
-        # QD+ loses its root under a negative yield, and rarely elsewhere: there the first value is the start
-        b = bs[i] if bs[i] > _STRAYED * firsts[i] else firsts[i]
-        h[i] = max(log_x - log(b), 0.0)
+        h[i] = max(log_x - log(bs[i]), 0.0)
     return log_x
 
 
@@ -186,7 +181,7 @@ def boundary(scheme: Scheme, room: Room, tau: float, vol: float, r: float, q: fl
     log_x = first_boundary(nodes, tau, vol, r, q, scheme.starts, h, work[5:9])
     kept, past, found = work[:4], work[4], work[5:9]
     _prepare(scheme.pairs, tau, vol, r, q, kept)
-    m = 2.0 * r / (vol * vol)
+    m = 2.0 * max(r, r - q) / (vol * vol)
     # B closes in faster; alone it is unsteady at short times, and where drift outweighs diffusion
     mix = min(20.0, 50.0 / (m * m))
     for _ in range(scheme.rounds):

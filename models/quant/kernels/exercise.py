@@ -20,6 +20,7 @@ _PER_DAY = 1.0 / 365.0
 _NUDGE = 1e-4
 _VOL_BUMP, _RATE_BUMP = 1e-3, 1e-4
 _SHIFTS = 7
+_ROUNDING = 1e-12  # of the larger of spot and strike
 SINGLE, NEVER, DOUBLE = 0, 1, 2
 _PLANE = np.empty((1, 1))
 SCHEME = numba.typeof(Scheme(np.empty(1), _PLANE, _PLANE, _PLANE, _PLANE, 1, 1))
@@ -93,10 +94,10 @@ def place(scheme: Scheme, room: Room) -> None:
 
 @part
 def put(
-    scheme: Scheme, room: Room, log_x: float, m: float, tau: float, vol: float, r: float, q: float
+    scheme: Scheme, room: Room, log_x: float, log_b: float, m: float, tau: float, vol: float, r: float, q: float
 ) -> tuple[float, float, float]:
-    """(value, slope, curvature) of the American put of strike 1; inside the boundary it is exercised."""
-    if np.log(m) <= log_x - room.h[room.h.size - 1]:
+    """(value, slope, curvature) of the American put of strike 1; below the boundary e^log_b it is exercised."""
+    if np.log(m) <= log_b:
         return 1.0 - m, -1.0, 0.0
     value, slope, bend = european(m, tau, vol, r, q)
     more, more_slope, more_bend = premium(scheme, room, log_x, m, tau, vol, r, q)
@@ -120,7 +121,7 @@ def solved(
     rate = max(r, LEAST_RATE)
     log_x = boundary(scheme, room, tau, vol, rate, q)
     place(scheme, room)
-    return put(scheme, room, log_x, m, tau, vol, rate, q)
+    return put(scheme, room, log_x, log_x - room.h[room.h.size - 1], m, tau, vol, rate, q)
 
 
 @part
@@ -140,6 +141,16 @@ def contract(
 def senseless(s: float, k: float, t: float, v: float, r: float, q: float) -> bool:
     known = s + k + t + v + r + q
     return not (s > 0.0 and k > 0.0 and t >= 0.0 and v >= 0.0 and known - known == 0.0)
+
+
+@part
+def _slope(up: float, here: float, down: float, bump: float) -> float:
+    """A central difference, or the one-sided one next to terms with two boundaries."""
+    if up != up:
+        return (here - down) / bump
+    if down != down:
+        return (up - here) / bump
+    return 0.5 * (up - down) / bump
 
 
 @kernel(numba.void(SCHEME, *INPUTS, FLAGS, COLUMN))
@@ -178,16 +189,19 @@ def greeks(
             dr = way * _RATE_BUMP if j in (5, 6) else 0.0
             dq = dr if on_future else 0.0
             found[:, j] = contract(scheme, room, s + ds, k, t, v + dv, r + dr, q + dq, call)
-        held = gamma[0] > 0.0
+        out[:, i] = 0.0 if price[0] == price[0] else np.nan
+        out[0, i], out[1, i] = price[0], delta[0]
+        if not price[0] - (s - k if call else k - s) > _ROUNDING * max(s, k):
+            continue  # exercised: what is left moves with the spot alone
         # across the boundary there is no curvature to compare with
         speed = (gamma[1] - gamma[2]) / (2.0 * width) if gamma[1] > 0.0 and gamma[2] > 0.0 else 0.0
         per = 1.0 / bump if bump > 0.0 else 0.0
-        out[0, i], out[1, i], out[2, i] = price[0], delta[0], gamma[0]
+        out[2, i] = gamma[0]
         out[3, i] = 0.01 * 0.5 * (price[3] - price[4]) * per
         out[4, i] = -0.5 * v * v * s * s * gamma[0] * _PER_DAY
-        out[5, i] = (r * price[0] - (r - q) * s * delta[0]) * _PER_DAY if held else 0.0
-        out[6, i] = 0.01 * 0.5 * (price[5] - price[6]) / _RATE_BUMP
+        out[5, i] = (r * price[0] - (r - q) * s * delta[0]) * _PER_DAY
+        out[6, i] = 0.01 * _slope(price[5], price[0], price[6], _RATE_BUMP)
         out[7, i] = 0.01 * 0.5 * (delta[3] - delta[4]) * per
         out[8, i] = 1e-4 * (price[3] - 2.0 * price[0] + price[4]) * per * per
         whole = q * delta[0] - (r - q + v * v) * s * gamma[0] - 0.5 * v * v * s * s * speed
-        out[9, i] = whole * _PER_DAY if held else 0.0
+        out[9, i] = whole * _PER_DAY

@@ -21,6 +21,7 @@ _LEAST_X = 1e-7
 _WIDEST = 60.0  # the normalised price then differs from its bound by less than a double can tell
 _ROUNDS = 120
 _SQRT_2_PI = 0.7978845608028654
+_STRAIGHT, _PI_12 = 1e-4, 0.2617993877991494
 _NEAR = 0.02  # below this deviation the difference of two Mills ratios is expanded, else it cancels
 
 
@@ -192,4 +193,8 @@ def sure(
             f, k = forward[i], strike[i]
             intrinsic = max(f - k if calls[i] else k - f, 0.0)
             beta = (price[i] / discount[i] - intrinsic) / math.sqrt(f * k)
-            out[i] = _bracketed(abs(math.log(f / k)), beta) / math.sqrt(years[i])
+            x = abs(math.log(f / k))
+            # at the money b = erf(s/√8), whose inverse begins so: no bracket reaches down to 1e-300
+            small = x == 0.0 and beta < _STRAIGHT
+            s = beta * (1.0 + _PI_12 * beta * beta) / INV_SQRT_2PI if small else _bracketed(x, beta)
+            out[i] = s / math.sqrt(years[i])

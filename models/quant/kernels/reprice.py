@@ -8,6 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from models.quant.floors import LEAST_FACTOR, LEAST_VOL
 from models.quant.kernels.jit import inlined, kernel, part
 from models.quant.kernels.special import SQRT_HALF, erfcx_pair_brief, exp, log
 
@@ -15,8 +16,6 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 COLUMN, FLAGS = numba.float64[::1], numba.bool_[::1]
 TABLE, CUBE = numba.float64[:, ::1], numba.float64[:, :, ::1]
-LEAST_VOL = 0.01
-LEAST_FACTOR = 0.01  # a high beta times a crash leaves one per cent of the price, not a negative one
 _FAR = 1e8
 _LEAST_DEV = 1e-12  # without time left a vanishing deviation gives the intrinsic value through the same formula
 

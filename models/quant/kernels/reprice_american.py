@@ -19,7 +19,7 @@ from models.quant.kernels.exercise import (
     exercise_kind,
 )
 from models.quant.kernels.jit import kernel, part
-from models.quant.kernels.reprice import CUBE, TABLE, spread_cells
+from models.quant.kernels.reprice import CUBE, TABLE, is_known, spread_cells
 from models.quant.kernels.special import exp
 
 
@@ -109,8 +109,7 @@ def american_each(
     room, cells = room_for(scheme), np.empty((4, moves.size))
     factor, vol = cells[0], cells[2]
     for i in range(calls.size):
-        known = spot[i] + strike[i] + years[i] + rates[i] + yields[i] + vols[i] + beta[i] + unit[i]
-        if not (known - known == 0.0 and spot[i] > 0.0 and strike[i] > 0.0):
+        if not is_known(spot[i], beta[i], strike[i], years[i], rates[i], yields[i], vols[i], unit[i]):
             out[i] = np.nan
             continue
         spread_cells(beta[i], vols[i], unit[i], moves, points, cells)

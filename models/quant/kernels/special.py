@@ -19,7 +19,7 @@ _ROOT_HALF_BITS = 0x3FE6A09E667F3BCD  # of √½: mantissas are taken from [√�
 
 @part
 def exp(x: float) -> float:
-    """eˣ within 1 ulp; 0 from −708 down, above 709 its largest value."""
+    """eˣ within 1 ulp; 0 from −708 down and for NaN, above 709 its largest value."""
     bounded = min(max(x, -708.0), 709.0)
     shifted = bounded * _LOG2E + _ROUNDER
     k = shifted - _ROUNDER
