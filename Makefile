@@ -38,4 +38,4 @@ bench: $(BIN)/ready $(PEERS)/ready
 	$(BIN)/python -m tests.benchmarks $(ONLY)
 
 clean:
-	rm -rf .venv .venv-bench .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-bench models/quant/kernels/__pycache__ .ruff_cache .mypy_cache .hypothesis

@@ -3,11 +3,11 @@
 import itertools
 import math
 
-import mpmath
 import numpy as np
 import pytest
 
 from models.quant.pricing import black76, bsm, bsm_price, forward_price
+from tests.quant.plain import exact
 
 CASES = [
     (spot, strike, t, vol, rate, dividend, call)
@@ -21,33 +21,6 @@ CASES = [(s, s * k, t, v, r, q, c) for s, k, t, v, r, q, c in CASES]
 
 def columns() -> list[np.ndarray]:
     return [np.array(column) for column in zip(*CASES, strict=True)]
-
-
-def exact(s: float, k: float, t: float, v: float, r: float, q: float, call: bool) -> dict[str, mpmath.mpf]:
-    """Textbook Black-Scholes-Merton at fifty digits, written independently of the desk's formulas."""
-    with mpmath.workdps(50):
-        s, k, t, v, r, q = (mpmath.mpf(x) for x in (s, k, t, v, r, q))
-        sign = 1 if call else -1
-        root = mpmath.sqrt(t)
-        d1 = (mpmath.log(s / k) + (r - q + v * v / 2) * t) / (v * root)
-        d2 = d1 - v * root
-        pdf = mpmath.npdf(d1)
-        grow, disc = mpmath.exp(-q * t), mpmath.exp(-r * t)
-        n1, n2 = mpmath.ncdf(sign * d1), mpmath.ncdf(sign * d2)
-        whole_theta = -s * grow * pdf * v / (2 * root) - sign * (r * k * disc * n2 - q * s * grow * n1)
-        theta = -s * grow * pdf * v / (2 * root)
-        return {
-            "price": sign * (s * grow * n1 - k * disc * n2),
-            "delta": sign * grow * n1,
-            "gamma": grow * pdf / (s * v * root),
-            "vega": s * grow * pdf * root / 100,
-            "theta": theta / 365,
-            "carry": (whole_theta - theta) / 365,
-            "rho": sign * k * t * disc * n2 / 100,
-            "vanna": -grow * pdf * d2 / v / 100,
-            "volga": s * grow * pdf * root * d1 * d2 / v / 10_000,
-            "charm": (sign * q * grow * n1 - grow * pdf * (2 * (r - q) * t - d2 * v * root) / (2 * t * v * root)) / 365,
-        }
 
 
 @pytest.mark.parametrize(
