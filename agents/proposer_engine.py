@@ -161,7 +161,6 @@ class ProposerEngine:
     def __init__(self, account: Account, outlook: Outlook) -> None:
         self.account, self.outlook = account, outlook
         self.detector = BreachDetector(outlook, account)
-        self._margin = MarginBook(account.held, outlook.view, IBKR)
 
     def propose(self, tradable: Sequence[Contract]) -> Proposals:
         """The best of the whole chain priced on the surface. Value at risk waits for the requote."""

@@ -205,7 +205,8 @@ def _loss_rows(card: Card, shape: Payoff | None) -> list[Row]:
         fmt.money(value) if value is None or math.isfinite(value) else "unlimited"
         for value in (shape.max_loss, shape.max_gain)
     )
-    return [("Trade at expiry: largest loss, gain", loss, "", gain)]
+    what = "Trade at the first expiry, modelled" if shape.why else "Trade at expiry"
+    return [(f"{what}: largest loss, gain", loss, "", gain)]
 
 
 def checks(card: Card) -> str:

@@ -71,8 +71,8 @@ async def run(
     """
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     life = Life(store, broker, settings, DatabaseManager(store, holder), notifier)
+    await asyncio.to_thread(warm)  # before the lease, which nobody renews meanwhile
     await _lead(life)
-    await asyncio.to_thread(warm)
     crossing = Crossing(life)
     reconciler = Reconciler(life, crossing, absence or AbsenceRule())
     watchdog = Watchdog(life, crossing, reconciler, delays, search_every)

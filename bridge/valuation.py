@@ -3,6 +3,7 @@
 Greeks are our own, priced from the quotes and surfaces in the store; what cannot be priced stays unknown, by name.
 """
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -93,17 +94,23 @@ class Valuation:
         said = (last[0].exposure or {}).get("regime") if last else None
         previous = Regime(said) if said in tuple(Regime) else None
         outlook = await self._observatory.look([holding.contract for holding in held], desk_now, machine, previous)
-        exposure = expose(held, outlook.view, money.net_liquidation, money.maintenance_margin, outlook.history)
+        # many American options times many past days take a good part of a second: orders must not wait for them
+        exposure, positions = await asyncio.to_thread(_priced, held, outlook, money)
         limits = outlook.limits(money.net_liquidation)
         lot = smallest_hedge_lot(outlook.view.spx)
         breaches = detect_breaches(exposure, limits, lot)
-        return Valued(exposure, limits, position_greeks(held, outlook.view), breaches, outlook)
+        return Valued(exposure, limits, positions, breaches, outlook)
 
     async def _forget(self) -> None:
         now = self._life.now()
         if self._forgot_at is None or now - self._forgot_at > KEEP_POSITION_GREEKS / 4:
             self._forgot_at = now
             await self._life.store.book.forget_position_greeks(now - KEEP_POSITION_GREEKS)
+
+
+def _priced(held: list[Holding], outlook: Outlook, money: AccountValues) -> tuple[Exposure, tuple[PositionGreeks, ...]]:
+    exposure = expose(held, outlook.view, money.net_liquidation, money.maintenance_margin, outlook.history)
+    return exposure, position_greeks(held, outlook.view)
 
 
 def _row(position: BrokerPosition, machine: datetime) -> BrokerPositionRow:

@@ -110,7 +110,7 @@ def attribute(
         quote = q * m * ((after.price - after.model) - (before.price - before.model))
         held = q * m * (after.price - before.price)
         trades = m * (np.where(traded == 0, 0.0, traded * after.price) - paid)
-        market = q * m * greeks.delta * before.spot * before.beta * spx_move
+        market = q * m * greeks.delta * 100.0 * before.per_percent * spx_move
     explained[:, q == 0], quote[q == 0], held[q == 0], market[q == 0] = 0.0, 0.0, 0.0, 0.0
     residual = held - explained.sum(axis=0) - quote
     lines = np.column_stack([*explained, quote, residual, trades, -fees])

@@ -21,9 +21,9 @@ from models.quant.option import Contract
 from models.quant.terms import Holding, MarketView
 
 __all__ = [
-    "BROAD", "CBOE", "NARROW", "RULES", "Asked", "MarginEstimate", "MarginLine", "Rule", "ShortRisk", "TradeMargin",
-    "by_position", "by_underlying", "estimate_margin", "margin_change", "naked_requirement", "short_risk",
-    "trade_margin",
+    "BROAD", "CBOE", "NARROW", "RULES", "Asked", "MarginBook", "MarginEstimate", "MarginLine", "Rule", "ShortRisk",
+    "TradeMargin", "by_position", "by_underlying", "estimate_margin", "margin_change", "naked_requirement",
+    "short_risk", "trade_margin",
 ]  # fmt: skip
 
 ESTIMATE = "estimate: strategy-based"

@@ -46,7 +46,7 @@ class ParametricTail(Tail):
 def factor_greeks(terms: Terms) -> FactorGreeks:
     """Slope and curve of each contract in the two factors, from the greeks at the terms' own spot and volatility."""
     greeks, m = contract_greeks(terms), terms.multiplier
-    per_percent = 0.01 * terms.beta * terms.spot
+    per_percent = terms.per_percent
     per_point = np.where(terms.is_option, terms.vega_weight, 1.0)
     cross = m * greeks.vanna * per_percent * per_point
     gamma, volga = m * greeks.gamma * per_percent**2, m * greeks.volga * per_point**2

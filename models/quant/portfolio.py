@@ -214,6 +214,8 @@ def _missing_of(v: ContractVectors, i: int) -> list[str]:
         return [f"{c}: price of {c.symbol} unknown"]
     if not c.is_option:
         return []
+    if v.spot[i] <= 0:
+        return [f"{c}: its underlying is at or below zero, where Black's formula has no price"]
     if not math.isfinite(v.iv[i]):
         return [f"{c}: no volatility, neither from a quote nor from the surface"]
     if not math.isfinite(v.value[i]):

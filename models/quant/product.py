@@ -97,7 +97,8 @@ PRODUCTS: dict[tuple[str, SecType], Product] = {
         *(Product(cls, "ES", SecType.FUTURE_OPTION, 50, "CME",
                   Style.AMERICAN if cls == "ES" else Style.EUROPEAN, Settlement.AM if cls == "ES" else Settlement.PM,
                   _ES_OPTION, 0.05, Hours.GLOBEX, True, 1.0)
-          for cls in ("ES", "EW", "EW1", "EW2", "EW3", "EW4")),
+          for cls in ("ES", "EW", *(f"EW{week}" for week in range(1, 6)),
+                      *(f"E{week}{day}" for week in range(1, 6) for day in "ABCD"))),
         *(Product(cls, cls, SecType.INDEX, 1, "CBOE", None, None, _PENNY, 0.01, Hours.CBOE_INDEX, True,
                   {"SPX": 1.0, "XSP": 0.1}.get(cls))
           for cls in ("SPX", "XSP", "VIX", "VIX3M", "VVIX")),

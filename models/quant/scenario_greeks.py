@@ -57,6 +57,7 @@ def matrix_of(
         factor = np.maximum(1.0 + terms.beta[:, None] * moves, LEAST_FACTOR)
         for rows, greeks in _greeks(terms, cells, time_left(terms, days), factor):
             _add(total, terms, rows, held[rows] * terms.multiplier[rows], greeks, factor[rows])
+    total[:, :, cells.unknown[: cells.size]] = np.nan
     shape = (5, len(days), len(vols), len(spots))
     return ScenarioMatrix(
         matrix_pnl(terms, held, spots, vols, days), *total.reshape(shape).transpose(0, 3, 2, 1)
@@ -65,7 +66,7 @@ def matrix_of(
 
 def _add(total: Floats, terms: Terms, rows: Rows, weight: Floats, greeks: Floats, factor: Floats) -> None:
     """Add `greeks` (4, rows, D, C) per share, theta per year, to the book's five in currency."""
-    per_percent = (0.01 * terms.beta[rows] * np.abs(terms.spot[rows]))[:, None] * factor
+    per_percent = terms.per_percent[rows, None] * factor
     delta, gamma, vega, theta = greeks
     total[0] += np.einsum("n,ndc,nc->dc", weight, delta, per_percent)
     total[1] += np.einsum("n,ndc,nc->dc", weight, gamma, per_percent**2)

@@ -18,13 +18,16 @@ from models.quant.dividends import Dividend, escrowed
 from models.quant.implied import implied_vol_forward
 from models.quant.option import Contract, Right, SecType
 from models.quant.pricing import forward_price
-from models.quant.product import Style, dte, expiry_instant, product_of, years_to
+from models.quant.product import Style, dte, expiry_instant, is_spx_family, product_of, years_to
 from models.quant.structure import QuoteSource
 from models.quant.surface import Surface
 
 Floats = NDArray[np.float64]
 Quotes = Mapping[str, tuple[float | None, float | None]]
 _NAN = float("nan")
+SPX = "SPX"
+_HALF_TICK = 0.005
+_PARITY = 0.01  # of spot
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class MarketView:
         return _NAN if surface is None else surface.spot
 
     def _spot(self, symbol: str, otherwise: float) -> float:
-        if symbol == "SPX" and self.spx is not None:
+        if symbol == SPX and self.spx is not None:
             return self.spx
         if symbol == "XSP" and self.spx is not None and symbol not in self.spots:
             return self.spx / 10  # by definition of the index
@@ -123,6 +126,11 @@ class Terms:
     def vol_unit(self) -> Floats:
         """Volatility change (fraction) per point of the 30-day shift."""
         return 0.01 * self.vega_weight
+
+    @property
+    def per_percent(self) -> Floats:
+        """Points that the contract's own underlying moves per +1 % of SPX; a price below zero moves by its size."""
+        return 0.01 * self.beta * np.abs(self.spot)
 
     @cached_property
     def rate(self) -> Floats:
@@ -249,18 +257,21 @@ def _carry(
 ) -> tuple[float, float]:
     """(forward / spot, discount) of an expiry: the surface's parity, else growth at the rate less known dividends.
 
-    A future does not grow.
+    Without a surface of its own a contract borrows the discount of SPX's, and in the SPX family the growth too: SPY
+    holds what the index holds. A future does not grow.
     """
     if t == 0:
         return 1.0, 1.0
-    if surface is not None:
-        forward, discount = surface.forward(contract), surface.discount(contract)
-        if forward is not None and discount is not None and surface.spot > 0:
-            return forward / surface.spot, discount
-    discount = float(np.exp(-market.rate * t))
+    curve = surface or market.surfaces.get(SPX)
+    forward, found = (curve.forward(contract), curve.discount(contract)) if curve is not None else (None, None)
+    discount = float(np.exp(-market.rate * t)) if found is None else found
     if contract.sec_type is SecType.FUTURE_OPTION:
         return 1.0, discount
-    rest = escrowed(spot, t, market.rate, market.dividends.get(contract.symbol, ()))
+    known = market.dividends.get(contract.symbol, ())
+    alike = surface is not None or (is_spx_family(contract) and not known)
+    if alike and curve is not None and forward is not None and curve.spot > 0:
+        return forward / curve.spot, discount
+    rest = escrowed(spot, t, -np.log(discount) / t, known)
     return float(rest) / spot / discount, discount
 
 
@@ -278,7 +289,7 @@ def implied_vols(terms: Terms, price: Floats) -> Floats:
 
 def _volatility(fitted: Terms, mark: Floats, no_bid: NDArray[np.bool_]) -> Floats:
     """The volatility to reprice with: the mark's own where it tells one to believe, else the surface's."""
-    implied, forward = implied_vols(fitted, mark), fitted.spot * fitted.carry
+    implied, forward = implied_vols(fitted, _above_exercise(fitted, mark)), fitted.spot * fitted.carry
     with np.errstate(invalid="ignore"):
         in_the_money = np.where(fitted.is_call, forward > fitted.strike, fitted.strike > forward)
     # in the money the time value drowns in a wide quote, and half an offer without a bid is no price: there the
@@ -287,6 +298,17 @@ def _volatility(fitted: Terms, mark: Floats, no_bid: NDArray[np.bool_]) -> Float
     first, second = np.where(doubtful, fitted.vol, implied), np.where(doubtful, implied, fitted.vol)
     vol = np.where(np.isfinite(first), first, second)
     return np.where(fitted.t == 0, 0.0, vol)  # at the settlement minute only the intrinsic value is left
+
+
+def _above_exercise(terms: Terms, mark: Floats) -> Floats:
+    """The marks, of American options at least half a tick above exercise: deep in the money a quote tells no more.
+
+    Such an option keeps the greatest volatility at which it is still exercised. A mark far below is not believed.
+    """
+    with np.errstate(invalid="ignore"):
+        exercise = np.where(terms.is_call, terms.spot - terms.strike, terms.strike - terms.spot) + _HALF_TICK
+        near = terms.is_american & (mark < exercise) & (mark > exercise - _PARITY * terms.spot)
+    return np.where(near, exercise, mark)
 
 
 def model_price(terms: Terms) -> Floats:

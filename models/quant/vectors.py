@@ -115,7 +115,7 @@ def vectorise(
     terms = terms_of(contracts, market, quotes)
     greeks = contract_greeks(terms)
     m, option = terms.multiplier, terms.is_option
-    per_percent = terms.beta * np.abs(terms.spot) * 0.01
+    per_percent = terms.per_percent
     vega = m * greeks.vega
     return ContractVectors(
         contracts=terms.contracts,

@@ -4,7 +4,7 @@ What screening solved with linear rows is judged here again on the whole exposur
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -110,7 +110,7 @@ def _margin(scene: Scene, added: Mapping[str, float]) -> MarginEffect | None:
 def _leg(scene: Scene, row: int, ratio: int) -> Leg:
     """Per-contract prices and greeks in the units of DOMAIN.md section 1, from the currency columns."""
     v = scene.vectors
-    m, per = float(v.multiplier[row]), float(v.beta[row] * v.spot[row] * 0.01)
+    m, per = float(v.multiplier[row]), float(v.beta[row] * abs(v.spot[row]) * 0.01)
     bid, ask = _known(v.bid[row] / m), _known(v.ask[row] / m)
     mid = (bid + ask) / 2 if bid is not None and ask is not None else _known(v.value[row] / m)
     option = bool(v.is_option[row])
@@ -137,7 +137,7 @@ def _known(value: float) -> float | None:
 def _assemble(scene: Scene, ticket: _Ticket, after: Exposure, effect: MarginEffect | None, prices: Prices) -> Candidate:
     before = scene.exposure
     terms = _prices(scene, ticket)
-    impact = capital_impact(effect, terms.net_premium)
+    impact = capital_impact(effect, _premium(ticket.legs, terms.net_premium))
     cost = _cost(scene, ticket, prices, effect)
     hard = _hard(scene)
     vega, delta = reductions(scene, before, after)
@@ -217,12 +217,20 @@ def reductions(scene: Scene, before: Exposure, after: Exposure) -> tuple[float, 
     return vega, delta_reduction(d0, d1, cap, scene.spx)
 
 
-def capital_impact(effect: MarginEffect | None, net_premium: float) -> float | None:
-    """Δ initial margin − Δ equity with loan; an estimate without equity loses the premium paid. None: unknown."""
+def capital_impact(effect: MarginEffect | None, premium: float) -> float | None:
+    """Δ initial margin − Δ equity with loan; an estimate without equity loses the premium paid. None: unknown.
+
+    `premium` is of options alone, credit positive: a future costs nothing, and shares are equity as the cash was.
+    """
     if effect is None or effect.initial is None:
         return None
-    equity = net_premium if effect.equity is None and effect.source == "estimate" else effect.equity
+    equity = premium if effect.equity is None and effect.source == "estimate" else effect.equity
     return None if equity is None else effect.initial - equity
+
+
+def _premium(legs: Sequence[Leg], net_premium: float) -> float:
+    """What a ticket pays or brings for options; the legs of one ticket are all options or all linear."""
+    return net_premium if legs[0].contract.is_option else 0.0
 
 
 def with_margin(candidate: Candidate, effect: MarginEffect | None, scene: Scene) -> Candidate:
@@ -230,7 +238,7 @@ def with_margin(candidate: Candidate, effect: MarginEffect | None, scene: Scene)
     score, cost, what is cured, and the capital and margin gates follow from it. Without one they stay unknown and
     unjudged, and margin counts as it was.
     """
-    impact = capital_impact(effect, candidate.net_premium)
+    impact = capital_impact(effect, _premium(candidate.legs, candidate.net_premium))
     checks = [v for v in candidate.checks if v.gate not in ("capital", "margin")]
     if effect is not None and not scene.mock:
         facts = _margin_facts(scene, candidate.quantity, effect, impact)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.quant.breach import BreachKind
+from models.quant.candidate import MarginEffect
 from models.quant.regime import Regime
 from models.quant.room import DELTA, GAMMA, STRESS, VEGA, WIDTH, room_of, ticket_room
 from models.quant.scoring import (
@@ -16,7 +17,10 @@ from models.quant.scoring import (
     too_alike,
     vega_reduction,
 )
+from models.quant.structure import Action, Leg
+from models.quant.weighing import _premium, capital_impact
 from tests.quant.proposer_scene import book_of_rules
+from tests.quant.quant_market import future, option, stock
 
 RULES = book_of_rules()
 
@@ -149,3 +153,12 @@ def test_excess_liquidity_after_the_shock_must_stay():
     shock = measures(shock=-10_000.0)
     assert ticket_room(room, shock).most(20) == 5
     assert BreachKind.EXCESS_LIQUIDITY in room.kinds
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_capital_of_a_future_or_of_shares_is_its_margin_alone(side: int) -> None:
+    action = Action.BUY if side > 0 else Action.SELL
+    estimate = MarginEffect(2_420.0, 2_200.0, source="estimate")
+    for contract in (future("MES", 5), stock("SPY")):
+        assert capital_impact(estimate, _premium((Leg(contract, action),), -side * 30_000.0)) == 2_420.0
+    assert capital_impact(estimate, _premium((Leg(option(5800.0), action),), -side * 500.0)) == 2_420.0 + side * 500.0

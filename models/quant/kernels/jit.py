@@ -11,6 +11,7 @@ from importlib.resources import as_file, files
 from typing import Any, TypeVar
 
 import numba
+from numba.misc.appdirs import AppDirs
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "cache": True}
@@ -40,11 +41,16 @@ def inlined(function: F) -> F:
 
 def _cache_folder() -> str:
     """A folder of its own for each state of these sources: numba notices a change only in the kernel's own file, and
-    would serve a kernel compiled with yesterday's parts."""
+    would serve a kernel compiled with yesterday's parts. Beside them, or with the user where that cannot be written."""
     package = files(__package__)
     sources = sorted((item.name, item.read_bytes()) for item in package.iterdir() if item.name.endswith(".py"))
-    with as_file(package) as folder:
-        return f"{folder}/__pycache__/{hashlib.sha256(repr(sources).encode()).hexdigest()[:16]}"
+    state = hashlib.sha256(repr(sources).encode()).hexdigest()[:16]
+    with as_file(package) as folder, contextlib.suppress(OSError):
+        beside = folder / "__pycache__"
+        beside.mkdir(exist_ok=True)
+        (beside / f"{state}.turn").touch()
+        return f"{beside}/{state}"
+    return f"{AppDirs('nimble', appauthor=False).user_cache_dir}/{state}"
 
 
 numba.config.CACHE_DIR = _cache_folder()
@@ -52,9 +58,9 @@ numba.config.CACHE_DIR = _cache_folder()
 
 @contextlib.contextmanager
 def one_compiler() -> Iterator[None]:
-    """Hold the machine's turn to compile; where the folder cannot be written everyone compiles for himself."""
+    """Hold the machine's turn to compile; where its file cannot be written everyone compiles for himself."""
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
-            turn = held.enter_context(open(f"{numba.config.CACHE_DIR}.turn", "w"))  # noqa: PTH123  # no paths here
+            turn = held.enter_context(open(f"{numba.config.CACHE_DIR}.turn", "a"))  # noqa: PTH123  # no paths here
             fcntl.flock(turn, fcntl.LOCK_EX)
         yield

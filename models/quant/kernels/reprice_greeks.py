@@ -32,8 +32,8 @@ _BLOCK = numba.float64[:, :, :, ::1]
 def _unit(
     scheme: Scheme, room: Room, kind: int, log_x: float, h: float, m: float, tau: float, vol: float, r: float, q: float
 ) -> tuple[float, float, float]:
-    """(value, slope, curvature) of the put of strike 1 whose boundary lies in `room`; without time or vol intrinsic."""
-    if not vol * math.sqrt(tau) > LEAST_DEV:
+    """(value, slope, curvature) of the put of strike 1 whose boundary lies in `room`; h < 0: only intrinsic is left."""
+    if h < 0.0:
         return max(1.0 - m, 0.0), -1.0 if m < 1.0 else 0.0, 0.0
     if kind == DOUBLE:
         return np.nan, np.nan, np.nan
@@ -83,8 +83,9 @@ def american_greeks(
             log_x = boundary(scheme, beside, t, v + _BUMP, rate, q) if solved else log_x
             for d in range(left.shape[0]):
                 tau = left[d, i]
-                h, h_beside = 0.0, 0.0
-                if solved and tau > 0.0:
+                h = 0.0 if v * math.sqrt(tau) > LEAST_DEV else -1.0
+                h_beside = h
+                if solved and h == 0.0:
                     h = place_at(scheme, room, math.sqrt(tau / t))
                     h_beside = place_at(scheme, beside, math.sqrt(tau / t))
                 for c in range(start, stop):
