@@ -139,28 +139,22 @@ def _explained(before: Terms, after: Terms, g: Greeks, spot_move: Floats) -> Flo
     lasts = before.is_option & (after.t > 0)
     days = DAYS_PER_YEAR * (before.t - after.t)
     points = np.where(lasts, 100.0 * (after.vol - before.vol), 0.0)
-    rate = np.where(lasts, _per_year(after.discount, after.t) - _per_year(before.discount, before.t), 0.0)
-    growth = np.where(lasts, _per_year(after.carry, after.t) - _per_year(before.carry, before.t), 0.0)
+    rate = np.where(lasts, after.rate - before.rate, 0.0)
+    dividend = np.where(lasts & ~before.on_future, after.dividend_yield - before.dividend_yield, 0.0)
     lines = np.stack([
         g.delta * spot_move,
         0.5 * g.gamma * spot_move**2,
         g.vega * points,
         g.theta * days,
         g.carry * days,
-        g.rho * -100.0 * rate,
-        g.delta * before.spot * before.t * np.where(before.on_future, growth, growth + rate),
+        g.rho * 100.0 * rate,
+        -g.delta * before.spot * before.t * dividend,
         g.vanna * spot_move * points,
         0.5 * g.volga * points**2,
         g.charm * spot_move * days,
     ])  # fmt: skip
     lines[1:, ~before.is_option] = 0.0
     return lines
-
-
-def _per_year(factor: Floats, t: Floats) -> Floats:
-    """Continuous growth per year of a discount or carry factor over t years."""
-    out: Floats = np.log(factor) / t
-    return out
 
 
 def _missing(before: Terms, after: Terms, q: Floats, lines: Floats) -> tuple[str, ...]:
