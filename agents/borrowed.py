@@ -97,6 +97,8 @@ async def what_is_missing(desk: Desk, since: datetime) -> str:
     book = [row for row in await desk.store.book.latest_greeks() if row.contract == PORTFOLIO]
     if not book or book[0].at < since:
         return "valued book"
+    if book[0].spx_delta is None:  # the first quotes of some positions are still on their way
+        return "price of every position"
     return ""
 
 
