@@ -65,9 +65,16 @@ def pair(options: Sequence[Held], shares: Shares | None, rules: StrategyRules, s
     spreads = _spreads(options)
     if not spreads and all(len(s.legs) == 1 and not s.shares for s in named):
         return Pairing(tuple(_take(s, options, side, abs(options[s.legs[0][0]].quantity)) for s in named))
-    counts, gap = _solve(options, named, spreads, shares, rules, side)
+    solved = _solve(options, named, spreads, shares, rules, side)
+    if solved is None:  # whatever the solver's trouble, standing alone is always legal, and never too little
+        return Pairing(tuple(_take(s, options, side, abs(options[s.legs[0][0]].quantity)) for s in _alone(named)), 1.0)
+    counts, gap = solved
     alone = [_take(s, options, side, float(n)) for s, n in zip(named, counts, strict=False) if n > PENNY]
     return Pairing((*alone, *_chosen_spreads(options, named, spreads, counts)), gap)
+
+
+def _alone(named: Sequence[Strategy]) -> list[Strategy]:
+    return [s for s in named if s.what == "naked"]
 
 
 def _take(strategy: Strategy, options: Sequence[Held], side: Side, count: float) -> Chosen:
@@ -105,8 +112,11 @@ def _solve(
     shares: Shares | None,
     rules: StrategyRules,
     side: Side,
-) -> tuple[Floats, float]:
-    """Units of each named strategy, then contracts of each spread's longs, spread after spread; and the gap."""
+) -> tuple[Floats, float] | None:
+    """Units of each named strategy, then contracts of each spread's longs, spread after spread; and the gap.
+
+    None where the solver found nothing at all.
+    """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     held = np.array([abs(o.quantity) for o in options])
@@ -134,9 +144,7 @@ def _solve(
         if answer.x is not None:
             break
     else:
-        raise ValueError(
-            f"quantities of {len(options)} options: no pairing was found ({answer.message}); check their size"
-        )
+        return None
     counts: Floats = answer.x[: len(named) + contracts]
     proven = 0.0 if answer.status == 0 else float(answer.mip_gap)
     return (np.rint(counts) if _whole(held) else counts), proven

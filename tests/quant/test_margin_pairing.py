@@ -190,3 +190,19 @@ def test_longs_go_where_they_save_most() -> None:
     netted = [book[0], book[3], Holding(option(5800.0, "P", late), -1), Holding(option(5900.0, "P", late), 1)]
     assert asked(book) == pytest.approx(10_000)  # the late pair is flat
     assert asked(netted) == pytest.approx(10_000)
+
+
+def test_where_the_solver_fails_every_short_stands_alone_and_the_method_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import models.quant.margin_pairing as pairing
+
+    book = [Holding(option(5700.0), -2), Holding(option(5600.0), 2)]
+    best = estimate_margin(book, market())
+    monkeypatch.setattr(pairing, "_solve", lambda *_: None)
+    alone = estimate_margin(book, market())
+    naked = estimate_margin(book[:1], market())
+    assert best.initial is not None and alone.initial is not None
+    assert alone.initial == pytest.approx(naked.initial)
+    assert alone.initial > best.initial
+    assert alone.method != best.method
