@@ -2,18 +2,20 @@
 
 Naked shorts, short straddles and strangles, options covered by shares, shares protected by options, collars,
 conversions and reversals, and long-dated options that are lent on. Spreads have no name here: `margin_pairing` takes
-them whole. Shares count in full in the account's equity and options not at all; that is why a covered option in the
-money is asked for what the shares may not be counted for.
+them whole. A strangle is made of two: a naked short, and one beside it of the other right that asks its value only.
+Shares count in full in the account's equity and options not at all; that is why a covered option in the money is asked
+for what the shares may not be counted for.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 from models.quant.margin_rules import Rule, ShareRates, StrategyRules
 from models.quant.option import Contract, Right
 
 PENNY = 1e-9
+NAKED, BESIDE = "naked", "beside a dearer short"
 
 
 @dataclass(frozen=True)
@@ -103,36 +105,58 @@ def naked(short: Held, rules: StrategyRules) -> float:
     return naked_requirement(short.spot, short.strike, short.price, short.is_call, rule) * short.size
 
 
-def strategies(options: Sequence[Held], shares: Shares | None, rules: StrategyRules) -> list[Strategy]:
-    """Everything that could be made of a group but spreads, each once."""
-    places = range(len(options))
-    calls = [i for i in places if options[i].quantity < 0 and options[i].is_call]
-    puts = [i for i in places if options[i].quantity < 0 and not options[i].is_call]
-    longs = [i for i in places if options[i].quantity > 0]
-    alone = {i: naked(options[i], rules) for i in (*calls, *puts)}
-    found = [Strategy("naked", ((i, 1.0),), Asked(cost, cost)) for i, cost in alone.items()]
-    found += [_strangle(options, i, j, alone) for i, j in product(calls, puts) if _alike(options[i], options[j])]
-    found += [_lent(options, i, rules) for i in longs if rules.loan > 0 and options[i].years > rules.loan_years]
+def strategies(
+    options: Sequence[Held], ranks: Sequence[Sequence[int]], shares: Shares | None, rules: StrategyRules
+) -> list[Strategy]:
+    """Everything that could be made of a group but spreads, each once.
+
+    A short that stands BESIDE asks its value only; for each of them there must be a NAKED one of the other right before
+    it in its rank (of `ranked`).
+    """
+    longs = [i for i, o in enumerate(options) if o.quantity > 0]
+    found = []
+    for rank in ranks:
+        rights = set()
+        for i in rank:
+            rights.add(options[i].is_call)
+            found.append(_alone(NAKED, i, naked(options[i], rules)))
+            if len(rights) > 1:
+                found.append(_alone(BESIDE, i, options[i].value))
+    found += [
+        _alone("lent on long options", i, -rules.loan * options[i].value)
+        for i in longs
+        if rules.loan > 0 and options[i].years > rules.loan_years
+    ]
     if shares is not None and abs(shares.count) > PENNY:
         found += _with_shares(options, shares, rules.shares)
     return found
 
 
+def ranked(options: Sequence[Held], rules: StrategyRules) -> list[list[int]]:
+    """Places of the shorts that may be strangles of each other (one symbol and size), the dearest alone first."""
+    dearest = sorted(
+        (i for i, o in enumerate(options) if o.quantity < 0),
+        key=lambda i: (-naked(options[i], rules), not options[i].is_call),
+    )
+    found: dict[tuple[str, float], list[int]] = defaultdict(list)
+    for i in dearest:
+        found[options[i].contract.symbol, options[i].size].append(i)
+    return list(found.values())
+
+
+def strangle(options: Sequence[Held], greater: int, beside: int, rules: StrategyRules) -> Strategy:
+    """The greater side, and the other side's value."""
+    what = "naked straddle" if options[greater].strike == options[beside].strike else "naked strangle"
+    cost = naked(options[greater], rules) + options[beside].value
+    return Strategy(what, ((greater, 1.0), (beside, 1.0)), Asked(cost, cost))
+
+
+def _alone(what: str, i: int, cost: float) -> Strategy:
+    return Strategy(what, ((i, 1.0),), Asked(cost, cost))
+
+
 def _alike(a: Held, b: Held) -> bool:
     return a.contract.symbol == b.contract.symbol and a.size == b.size
-
-
-def _strangle(options: Sequence[Held], call: int, put: int, alone: dict[int, float]) -> Strategy:
-    """The greater side, and the other side's value."""
-    a, b = alone[call], alone[put]
-    cost = a + options[put].value if a >= b else b + options[call].value
-    what = "naked straddle" if options[call].strike == options[put].strike else "naked strangle"
-    return Strategy(what, ((call, 1.0), (put, 1.0)), Asked(cost, cost))
-
-
-def _lent(options: Sequence[Held], i: int, rules: StrategyRules) -> Strategy:
-    loan = -rules.loan * options[i].value
-    return Strategy("lent on long options", ((i, 1.0),), Asked(loan, loan))
 
 
 def _with_shares(options: Sequence[Held], shares: Shares, rates: ShareRates) -> Iterator[Strategy]:

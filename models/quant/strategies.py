@@ -106,9 +106,10 @@ def structure_name(amounts: Amounts, spot: float | None = None) -> str:
 
 def recognised(amounts: Amounts, spot: float | None = None) -> str | None:
     """`structure_name`, or None where no row of the table describes the legs."""
-    ratios = _in_lowest_terms(_netted(amounts))
-    if not ratios or len({contract.symbol for contract in ratios}) > 1:
+    held = _netted(amounts)
+    if not 0 < len(held) <= max(map(len, _names())) or len({contract.symbol for contract in held}) > 1:
         return None
+    ratios = _in_lowest_terms(held)
     shape = _shape(ratios)
     strikes = [c.strike for c in ratios if c.strike is not None]
     name = _names().get(shape)

@@ -16,6 +16,7 @@ def warm() -> None:
         from models.quant.kernels import (  # noqa: F401
             american_implied,
             black,
+            branching,
             exercise,
             grid,
             implied,

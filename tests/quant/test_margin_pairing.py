@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import permutations, product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import LinearConstraint, milp
 
 from models.quant.covering import Lot, cover
 from models.quant.margin import estimate_margin, naked_requirement
@@ -192,17 +195,71 @@ def test_longs_go_where_they_save_most() -> None:
     assert asked(netted) == pytest.approx(10_000)
 
 
-def test_where_the_solver_fails_every_short_stands_alone_and_the_method_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    import models.quant.margin_pairing as pairing
+def test_a_search_without_time_leaves_every_short_alone_and_the_method_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    import models.quant.margin_programme as programme
 
     book = [Holding(option(5700.0), -2), Holding(option(5600.0), 2)]
     best = estimate_margin(book, market())
-    monkeypatch.setattr(pairing, "_solve", lambda *_: None)
+    monkeypatch.setattr(programme, "_NODES", 0)
     alone = estimate_margin(book, market())
     naked = estimate_margin(book[:1], market())
     assert best.initial is not None and alone.initial is not None
     assert alone.initial == pytest.approx(naked.initial)
     assert alone.initial > best.initial
-    assert alone.method != best.method
+    assert "cut short" in alone.method
+    assert "cut short" not in best.method
+
+
+def other_solver(book: Sequence[Holding]) -> float:
+    """HiGHS on every pair of a naked call with a naked put, and on a spread's loss at every hundred points."""
+    shorts = [h for h in book if h.quantity < 0]
+    longs = [h for h in book if h.quantity > 0]
+    calls, puts = ([h for h in shorts if h.contract.right is r] for r in (Right.CALL, Right.PUT))
+    ends = sorted({h.contract.expiry for h in shorts})  # type: ignore[type-var]
+    fits = [(h, e) for h in longs for e in ends if h.contract.expiry >= e]  # type: ignore[operator]
+    pairs = list(product(calls, puts))
+    cost = [alone(h.contract) for h in shorts]
+    for call, put in pairs:
+        larger, smaller = (call, put) if alone(call.contract) >= alone(put.contract) else (put, call)
+        cost.append(alone(larger.contract) + 100 * price(smaller.contract))
+    cost += [0.0] * len(fits) + [1.0] * len(ends)
+    rows, low = [], []
+
+    def row(legs: dict[int, Sequence[float]], extra: int | None, least: float) -> None:
+        """`legs`: by holding, its weight in a naked, a strangle or a spread."""
+        taken = [legs.get(id(h), (0.0, 0.0))[0] for h in shorts]
+        taken += [legs.get(id(c), (0.0, 0.0))[0] + legs.get(id(p), (0.0, 0.0))[0] for c, p in pairs]
+        taken += [legs[id(h)][1] if id(h) in legs and (extra is None or ends[extra] == e) else 0.0 for h, e in fits]
+        rows.append([*taken, *(float(extra == k) for k in range(len(ends)))])
+        low.append(least)
+
+    for h in book:
+        row({id(h): (-1.0, -1.0)}, None, -abs(h.quantity))
+    for k, end in enumerate(ends):
+        mine = [h for h in shorts if h.contract.expiry == end]
+        for weigh in [*(partial(payoff, at=float(s)) for s in (0, *range(5500, 6700, 100), 20_000))]:
+            legs = {id(h): (weigh(h.contract),) * 2 for h in (*mine, *longs)}
+            row(legs, k, -sum(h.quantity * weigh(h.contract) for h in mine))
+        for right in Right:
+            legs = {id(h): (float(h.contract.right is right),) * 2 for h in (*mine, *longs)}
+            row(legs, k, -sum(h.quantity for h in mine if h.contract.right is right))
+            rows[-1][-len(ends) :] = [0.0] * len(ends)
+    answer = milp(
+        cost, integrality=[1] * (len(cost) - len(ends)) + [0] * len(ends), options={"mip_rel_gap": 0.0},
+        constraints=LinearConstraint(np.array(rows), np.array(low), np.inf),
+    )  # fmt: skip
+    return float(answer.fun)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_large_book_asks_what_another_solver_finds_by_another_programme(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    picked = draw.choice(len(CHAIN), int(draw.integers(12, 31)), replace=False)
+    book = [Holding(CHAIN[i], float(draw.choice([-4, -3, -2, -1, 1, 2, 3, 4]))) for i in picked]
+    assert asked(book) == pytest.approx(other_solver(book), abs=0.05)
+
+
+@given(legs, st.sampled_from([0.25, 0.7, 1.3]))
+@settings(max_examples=40, deadline=None)
+def test_odd_lots_ask_at_most_their_part_of_whole_ones(book: list[tuple[Contract, int]], part: float) -> None:
+    assert asked([Holding(c, q * part) for c, q in book]) <= part * asked(held(book)) + 0.01
