@@ -4,6 +4,7 @@
 """
 
 import argparse
+import asyncio
 import logging
 import sys
 
@@ -11,6 +12,7 @@ from agents.command import prepare_process, refuse_unreadable_appetite, run_comm
 from agents.desk import open_desk, settings_from_environment
 from agents.schedule import STREAMS, THINKERS
 from agents.supervisor import Child, run_first, supervise
+from models.control import STAFF_LEASE
 from models.settings import Settings
 
 log = logging.getLogger("nimble.agents")
@@ -23,14 +25,33 @@ CHILDREN = (
 
 KERNELS = Child("kernels", ("-m", "models.quant.warming"))
 """Compiles the arithmetic once where that is not done yet, so that three children do not do it at the same time."""
+READY_LEASE = 15.0  # seconds, renewed while it compiles
 
 
 async def supervise_staff(while_stdin: bool) -> int:
-    await refuse_early(settings_from_environment())
+    settings = settings_from_environment()
+    await refuse_early(settings)
     stop = stop_signal(while_stdin)
-    await run_first(KERNELS, stop)
+    await make_ready(settings, stop)
     await supervise(CHILDREN, stop)
     return 0
+
+
+async def make_ready(settings: Settings, stop: asyncio.Event) -> None:
+    """Compile what is not compiled yet, saying meanwhile that a staff is at work: no cockpit then brings another."""
+    from database.errors import DatabaseError
+
+    compiling = asyncio.create_task(run_first(KERNELS, stop))
+    try:
+        async with open_desk(settings) as desk:
+            control, renew = desk.store.control, READY_LEASE / 3
+            while not compiling.done():
+                await control.take_lease(STAFF_LEASE, desk.holder, desk.machine_now(), READY_LEASE)
+                await asyncio.wait({compiling}, timeout=renew)
+            await control.release_lease(STAFF_LEASE, desk.holder)
+    except DatabaseError as error:  # the children say so too, and try again
+        log.warning("%s", error)
+    await compiling
 
 
 async def refuse_early(settings: Settings) -> None:

@@ -18,7 +18,7 @@ import streamlit as st
 
 from app.cockpit import ROOT, Cockpit, machine_now
 from database.errors import DatabaseError
-from models.control import Heartbeat, Lease
+from models.control import STAFF_LEASE, Heartbeat, Lease
 from models.settings import Staff
 
 COMMAND = (sys.executable, "-m", "agents", "--while-stdin")
@@ -26,7 +26,7 @@ ALIVE_WITHIN = 20.0
 """Seconds within which a staff's last word still proves it alive."""
 COURTESY = 3.0
 """Seconds a staff that was started beside us (`make run` does) gets to show itself before we bring our own."""
-LEASES = ("bridge", "streams", "trade_proposer")
+LEASES = (STAFF_LEASE, "bridge", "streams", "trade_proposer")
 
 
 def staff_is_alive(heartbeats: Iterable[Heartbeat], leases: Iterable[Lease | None], now: datetime) -> bool:

@@ -45,6 +45,10 @@ class Switch(SQLModel, table=True):
     acknowledged_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+STAFF_LEASE = "staff"
+"""Held while a staff makes itself ready, before its agents hold leases of their own."""
+
+
 class Lease(SQLModel, table=True):
     """Who may do a job, until when (machine time); the claim row of leader election on both databases."""
 

@@ -89,3 +89,25 @@ def test_a_kernel_refuses_other_types_than_its_own() -> None:
 
     with pytest.raises(TypeError):
         black.forward_prices([1.0], [1.0], [0.1], [True], [0.0])
+
+
+def test_a_turn_to_compile_is_one_processs_at_a_time(copy: Path) -> None:
+    """A second process is told so at once, or waits until the first one has left."""
+    ask = "from models.quant.kernels.jit import turn\nwith turn('probe', wait={wait}) as mine: print(mine)"
+    held = (
+        "import sys; from models.quant.kernels.jit import turn\n"
+        "with turn('probe', wait=True): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", held], cwd=copy, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout is not None and first.stdin is not None
+        assert first.stdout.readline().strip() == "held"
+        assert python(ask.format(wait=False), copy) == "False"
+        second = subprocess.Popen(
+            [sys.executable, "-c", ask.format(wait=True)], cwd=copy, stdout=subprocess.PIPE, text=True
+        )
+        first.stdin.close()
+        first.wait(30)
+    assert second.communicate(timeout=30)[0].strip() == "True"
+    assert python(ask.format(wait=False), copy) == "True"

@@ -57,10 +57,18 @@ numba.config.CACHE_DIR = _cache_folder()
 
 
 @contextlib.contextmanager
-def one_compiler() -> Iterator[None]:
-    """Hold the machine's turn to compile; where its file cannot be written everyone compiles for himself."""
+def turn(what: str, wait: bool) -> Iterator[bool]:
+    """Hold the machine's turn to compile `what`; False when another process has it and `wait` is False.
+
+    Where its file cannot be written everyone compiles for himself.
+    """
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):
-            turn = held.enter_context(open(f"{numba.config.CACHE_DIR}.turn", "a"))  # noqa: PTH123  # no paths here
-            fcntl.flock(turn, fcntl.LOCK_EX)
-        yield
+        mine = True
+        try:
+            file = held.enter_context(open(f"{numba.config.CACHE_DIR}.{what}.turn", "a"))  # noqa: PTH123  # no paths here
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            mine = False
+        except OSError:
+            pass
+        yield mine
