@@ -220,7 +220,7 @@ class Pricer(Protocol):
     async def simulate_margin_impact(
         self, account_id: str, legs: Sequence[Leg], quantity: int = 1, limit_price: float | None = None
     ) -> Answer[MarginImpact]:
-        """The broker's what-if for BUY of the combo. One at a time, with a deadline; an unset number is None."""
+        """The broker's what-if for BUY of the combo, with a deadline of its own; an unset number is None."""
 
 
 @runtime_checkable
@@ -291,6 +291,17 @@ class Tick:
     vendor_theta: float | None = None
     under_price: float | None = None
     halted: bool = False
+    open_interest: float | None = None  # contracts open as of the last clearing
+
+
+@dataclass(frozen=True)
+class CashDividends:
+    """What a broker knows of an underlying's dividends, per share; None unknown. `next_amount` goes ex on `next_ex`."""
+
+    past_year: float | None
+    next_year: float | None
+    next_ex: date | None
+    next_amount: float | None
 
 
 @dataclass(frozen=True)
@@ -325,6 +336,10 @@ class MarketData(Protocol):
     @property
     def clock(self) -> DeskClock: ...
 
+    @property
+    def lines(self) -> int | None:
+        """How many contracts it can stream at once; None: whole chains."""
+
     async def connect(self) -> None: ...
 
     async def close(self) -> None: ...
@@ -349,6 +364,9 @@ class MarketData(Protocol):
         """One look at each, beside the streams; those that did not answer within `patience` seconds are absent."""
 
     async def bars(self, contract: Contract, duration: str, size: str) -> Answer[tuple[PriceBar, ...]]: ...
+
+    def dividends(self, contract: Contract) -> CashDividends | None:
+        """What was told of a streamed share's dividends; None while nothing was."""
 
 
 # ── notices ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,10 +6,9 @@ In DEMO the broker is our own venue on loopback: it is found or started here. PA
 import asyncio
 from collections.abc import Callable
 
-from adapters.base import ConfigurationError
+from adapters.base import ConfigurationError, Notifier
 from adapters.ibkr_adapter import IbkrBroker, Road
 from adapters.ibkr_market import IbkrMarketData
-from adapters.notifier import NotificationDispatcher
 from models.settings import Mode, Settings, is_loopback, mask_account
 
 
@@ -25,7 +24,12 @@ async def open_market_data(settings: Settings) -> IbkrMarketData:
     return IbkrMarketData(await road(settings), settings.quotes_client_id)
 
 
-def open_notifier(settings: Settings) -> NotificationDispatcher:
+def open_notifier(settings: Settings) -> Notifier | None:
+    """The person's channels; None while NOTIFY_URLS is empty."""
+    if not settings.notify_urls:
+        return None
+    from adapters.notifier import NotificationDispatcher  # brings every channel's library with it
+
     return NotificationDispatcher(settings.notify_urls)
 
 

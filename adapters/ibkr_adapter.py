@@ -33,6 +33,8 @@ from models.quant.option import Contract
 from models.quant.structure import Action, Leg
 
 ACCOUNT_FETCH = StartupFetch.POSITIONS | StartupFetch.SUB_ACCOUNT_UPDATES
+WHAT_IFS_AT_ONCE = 4
+"""Under way at most: whoever asks many leaves room for the one that a crossing waits for."""
 CLOCK_EVERY = 7.3
 """Seconds between two looks at the broker's clock; not whole, so that each look bounds the offset elsewhere."""
 
@@ -71,7 +73,7 @@ class IbkrBroker:
         self._qualifier = Qualifier(self._account, road.query_deadline)
         self._state = SessionState.LOGGED_OUT
         self._fit = ClockFit(road.clock_rate)
-        self._what_if_turn = asyncio.Lock()
+        self._what_ifs = asyncio.Semaphore(WHAT_IFS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._pnl: dict[str, Any] = {}
         self._on_call: Callable[[CallRecord], None] = ignore_call
@@ -259,9 +261,10 @@ class IbkrBroker:
     async def simulate_margin_impact(
         self, account_id: str, legs: Sequence[Leg], quantity: int = 1, limit_price: float | None = None
     ) -> Answer[MarginImpact]:
-        """The broker's preview of BUY of the combo. One at a time; failed on a refusal, a loss or a missed deadline."""
+        """The broker's preview of BUY of the combo, a few at once, and never on the connection that carries orders.
+        Failed on a refusal, a loss or a missed deadline."""
         started = time.perf_counter()
-        async with self._what_if_turn:
+        async with self._what_ifs:
             answer = await self._preview(account_id, tuple(legs), quantity, limit_price)
         self._say("what-if", "failed" if answer.failed else "ok", started, text=answer.failure or "")
         return answer

@@ -13,7 +13,7 @@ import ib_async
 from ib_async.ib import StartupFetchNONE
 from ib_async.objects import OptionChain
 
-from adapters.base import Answer, ChainListing, NotConnected, PriceBar, SessionState, Tick
+from adapters.base import Answer, CashDividends, ChainListing, NotConnected, PriceBar, SessionState, Tick
 from adapters.ibkr_adapter import CLOCK_EVERY, Road
 from adapters.ibkr_socket import ClockFit, Link, Qualifier, number, route, to_ib
 from models.clock import DeskClock
@@ -24,6 +24,10 @@ from models.quant.structure import QuoteSource
 NO_LINES_LEFT = 101
 NOT_SUBSCRIBED = frozenset({354, 10089, 10090, 10091, 10168, 10186, 10197})
 LIVE, DELAYED = 1, 3
+LINES = 100
+"""Streamed at once by a login without quote boosters; error 101 beyond."""
+OPEN_INTEREST, DIVIDENDS = "101", "456"
+"""Generic ticks asked beside the quote, of options and of shares."""
 SUBSCRIBE_SETTLES = 0.15
 """Seconds in which the broker refuses a line that it will not stream."""
 
@@ -53,6 +57,10 @@ class IbkrMarketData:
     def clock(self) -> DeskClock:
         now = datetime.now(UTC)
         return self._fit.clock(now) if self._road.follows_broker_clock else DeskClock.utc(now)
+
+    @property
+    def lines(self) -> int | None:
+        return LINES
 
     @property
     def drift_seconds(self) -> float:
@@ -182,7 +190,7 @@ class IbkrMarketData:
         for identity in fresh:
             contract = wanted[identity]
             raw = to_ib(contract, (ids.data or {})[contract])
-            self._lines[identity] = (contract, raw, ib.reqMktData(raw, ""))
+            self._lines[identity] = (contract, raw, ib.reqMktData(raw, _generic(contract)))
         if fresh:
             await asyncio.sleep(SUBSCRIBE_SETTLES)
             self._drop_refused()
@@ -215,6 +223,14 @@ class IbkrMarketData:
             if arrived is not None:
                 changed.append(tick_of(contract, raw.conId, ticker, clock.at(arrived)))
         return changed
+
+    def dividends(self, contract: Contract) -> CashDividends | None:
+        line = self._lines.get(contract.identity)
+        told = line[2].dividends if line else None
+        if told is None:
+            return None
+        day = told.nextDate.date() if isinstance(told.nextDate, datetime) else told.nextDate
+        return CashDividends(number(told.past12Months), number(told.next12Months), day, number(told.nextAmount))
 
     async def snapshot(self, contracts: Sequence[Contract], patience: float = 11.0) -> Answer[tuple[Tick, ...]]:
         ids = await self.qualify(contracts)
@@ -280,7 +296,22 @@ def tick_of(contract: Contract, con_id: int, ticker: ib_async.Ticker, at: dateti
         vendor_theta=number(model.theta, -2.0) if model else None,
         under_price=number(model.undPrice, -1.0) if model else None,
         halted=number(ticker.halted, -1.0, 0.0) is not None,
+        open_interest=_open_interest(contract, ticker),
     )
+
+
+def _generic(contract: Contract) -> str:
+    """What to ask beside the quote; a kind of contract that has no such tick is refused with error 321."""
+    if contract.is_option:
+        return OPEN_INTEREST
+    return DIVIDENDS if contract.sec_type is SecType.STOCK else ""
+
+
+def _open_interest(contract: Contract, ticker: ib_async.Ticker) -> float | None:
+    """Both rights have a tick; that of the other right says nothing of this contract."""
+    if not contract.is_option:
+        return None
+    return number(ticker.callOpenInterest if contract.right is Right.CALL else ticker.putOpenInterest, -1.0)
 
 
 def _quoted(price: Any, size: Any, no_price: tuple[float, ...]) -> float | None:

@@ -1,12 +1,14 @@
-"""Rings the day out: what is due expires all day, and after the close the database is checkpointed and tidied once."""
+"""Rings the day out: what is due or has drifted expires all day, after the close the database is tidied once."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 
 from agents.desk import Desk
+from agents.drifting import expire_drifted
+from agents.overnight import look_overnight
 from agents.runner import Report
+from agents.schedule import AFTER_CLOSE
+from agents.scorekeeper import keep_score
 from models.quant.product import NEW_YORK
-
-AFTER_CLOSE = time(17, 5)  # New York: the curb session of SPX options is over
 
 
 class Tidied:
@@ -17,15 +19,23 @@ class Tidied:
 
 
 async def work(desk: Desk) -> Report:
-    """Expire due proposals; once per desk day after the close, tidy the database."""
-    expired = await desk.store.proposals.expire_due(desk.machine_now())
+    """Expire what is due or drifted; look over the gap ahead and at the followed ones; after the close, tidy once."""
+    due, ran_off = await desk.store.proposals.expire_due(desk.machine_now()), await expire_drifted(desk)
+    expired = due + ran_off
     sentence = f"{expired} proposals expired" if expired else "nothing was due"
+    if ran_off:
+        sentence += f", {ran_off} because their price ran off"
     tidied, now = desk.keep(Tidied), await desk.now()
     day = closed_day(now)
     if day is not None and tidied.day != day:
         await desk.store.tidy()
         tidied.day = day
         sentence += "; the day is closed and the database tidied"
+    ahead = await look_overnight(desk, now)
+    sentence += f"; {ahead}" if ahead else ""
+    # Last: whatever ails the scorecard, the rest of the bell has rung.
+    score = await keep_score(desk, now, day)
+    sentence += f"; {score}" if score else ""
     return Report(sentence, rows=expired)
 
 

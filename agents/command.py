@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 
 from agents.desk import Desk, environment, open_desk, settings_from_environment
-from agents.runner import FAILED, STANDBY, WAITING, Rota, hire, run_pass
+from agents.runner import OK, STANDBY, Rota, hire, run_pass
 from agents.schedule import duties, duty_of
 from models.quant.warming import warm
 from models.settings import Settings, SettingsError
@@ -113,7 +113,7 @@ async def refuse_unreadable_appetite(desk: Desk) -> None:
 
 
 async def one_pass(name: str, desk: Desk) -> int:
-    """One pass under switch, lease and deadline; 0 when it completed, 1 when it did not."""
+    """One pass under switch, lease and deadline; 0 when it completed, 1 when it did not, held by its switch too."""
     agent = hire(duty_of(name), desk)
     give_up = asyncio.get_running_loop().time() + PATIENCE
     beat = await run_pass(agent, desk)
@@ -123,4 +123,4 @@ async def one_pass(name: str, desk: Desk) -> int:
     if agent.keeps_lease:
         await desk.store.control.release_lease(agent.lease, desk.holder)
     sys.stdout.write(f"{name}: {beat.state}: {beat.sentence}\n")
-    return 1 if beat.state in (WAITING, FAILED, STANDBY) else 0
+    return 0 if beat.state == OK else 1

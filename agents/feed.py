@@ -29,7 +29,7 @@ class Feed:
 
     def __init__(self, data: MarketData, machine_now: Callable[[], datetime], budget: Budget | None = None) -> None:
         self.data = data
-        self.budget = budget or Budget()
+        self.budget = budget or Budget.within(data.lines)
         self.latest: dict[str, Seen] = {}
         self.lines: tuple[Contract, ...] = ()
         self.unlisted: set[str] = set()
@@ -86,13 +86,20 @@ class Feed:
         """Take what the connection has; answers how many contracts changed."""
         received = self.machine_now()
         ticks = self.data.ticks()
-        for tick in ticks:
+        for tick in map(self._with_open_interest, ticks):
             self.latest[tick.contract.identity] = Seen(tick, received)
             self._superseded += tick.contract.identity in self._fresh
             self._fresh[tick.contract.identity] = tick
         if ticks:
             self.last_tick_at = received
         return len(ticks)
+
+    def _with_open_interest(self, tick: Tick) -> Tick:
+        """Open interest changes once a day and comes after the first prices: what was told once still stands."""
+        known = self.latest.get(tick.contract.identity)
+        if tick.open_interest is not None or known is None:
+            return tick
+        return replace(tick, open_interest=known.tick.open_interest)
 
     def drain(self) -> list[Tick]:
         """The ticks not yet drained, newest per contract."""

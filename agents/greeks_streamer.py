@@ -1,7 +1,8 @@
 """Streams the market into the store: held contracts, legs of proposals, and a sample of the chain that rotates.
 
-One pass is one turn of the sample: its lines are quoted, the smile of its expiries is fitted, and the surface is
-assembled anew from the freshest smile of every expiry, each carried along with the spot.
+One pass is one turn of the sample: its lines are quoted, the smiles of its expiries are fitted, and the surface is
+assembled anew from the freshest smile of every expiry, each carried along with the spot. What a source without a limit
+carries is streamed whole.
 """
 
 import asyncio
@@ -9,30 +10,24 @@ import math
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from adapters.base import Tick
+from agents.chain_sample import ChainSample
 from agents.desk import Desk
 from agents.feed import Feed
 from agents.holdings import held_contracts
 from agents.listings import Listings
 from agents.market_watch import price_of
+from agents.model_check import ModelCheck
 from agents.runner import Report
-from agents.subscriptions import (
-    HELD,
-    PROPOSAL,
-    SAMPLE,
-    SampledExpiry,
-    expiries_between,
-    sample_contracts,
-    sample_expiries,
-)
+from agents.subscriptions import HELD, PROPOSAL, SAMPLE, SampledExpiry, expiries_between, sample_expiries
 from bridge.outlook import Observatory
 from models.market import GreekSnapshot, Quote, SurfaceRow
 from models.quant.option import Contract, SecType
-from models.quant.product import is_spx_family, settlement_minute, years_to
-from models.quant.structure import contract_from_json, contract_to_json
-from models.quant.surface import OptionQuote, Slice, Surface, fit_surface, settlement_of
+from models.quant.product import is_spx_family
+from models.quant.structure import QuoteSource, contract_from_json, contract_to_json
+from models.quant.surface import OptionQuote, Surface
 from models.quant.terms import MarketView, terms_of
 from models.quant.vectors import contract_greeks
 
@@ -40,47 +35,46 @@ SAMPLED = "SPX"
 TURN_SECONDS = 2.0  # the longest one turn of the sample may wait for its quotes
 BATCH_SECONDS = 0.5  # quotes reach the store in batches of this length
 ENOUGH = 0.85  # of a turn's lines quoted: no need to wait for the rest
-PER_TURN = 2  # expiries per turn: two times seventeen lines fit the sample's thirty-five
-SMILE_LIFE = timedelta(minutes=3)  # machine time: an older smile is no part of the surface any more
 CONFIRM_AFTER = timedelta(seconds=2)  # an unchanged quote of a live line is confirmed this often
 SNAPSHOT_EVERY = timedelta(minutes=1)
-FIRST_VOLATILITY = 0.18  # places the wings of the very first sample only; every later one uses the fitted surface
 INDEX = Contract(SAMPLED, SecType.INDEX, SAMPLED)
-
-
-@dataclass(frozen=True)
-class Smile:
-    """A fitted slice, the spot it was fitted at, and when (machine time)."""
-
-    slice: Slice
-    spot: float
-    at: datetime
 
 
 @dataclass
 class Streams:
     """What the streamer remembers between its turns."""
 
+    sample: ChainSample
     listings: Listings = field(default_factory=lambda: Listings(SAMPLED))
-    plan: tuple[tuple[str, date], ...] = ()
-    place: int = 0
-    smiles: dict[tuple[str, date], Smile] = field(default_factory=dict)
+    check: ModelCheck = field(default_factory=ModelCheck)
     surface: Surface | None = None
     snapshot_at: datetime | None = None
     rows: int = 0
     superseded: int = 0
 
 
+class Memory:
+    """The streams of the feed at hand: another source may carry another number of lines."""
+
+    def __init__(self) -> None:
+        self.streams: Streams | None = None
+
+    def of(self, feed: Feed) -> Streams:
+        lines = None if feed.data.lines is None else feed.budget.sample
+        if self.streams is None or self.streams.sample.lines != lines:
+            self.streams = Streams(ChainSample(SAMPLED, lines))
+        return self.streams
+
+
 async def work(desk: Desk) -> Report:
     """One turn: lines set, quotes written, smiles fitted, surface and clock kept."""
     feed = await desk.feed()
-    streams = desk.keep(Streams)
+    streams = desk.keep(Memory).of(feed)
     streams.rows = streams.superseded = 0
     started = asyncio.get_running_loop().time()
     await desk.store.control.set_clock(feed.data.clock)
     held = await held_contracts(desk.store)
-    if await streams.listings.refresh(desk, feed.data):
-        streams.plan = ()
+    await streams.listings.refresh(desk, feed.data)
     spot = await _spot(feed)
     sample = await _next_sample(desk, feed, streams, spot, held) if spot is not None else ()
     await feed.want(HELD, (INDEX, *_with_underlyings(held)))
@@ -100,9 +94,10 @@ def _report(streams: Streams, lines: int, held: int, fitted: int, seconds: float
     rate = streams.rows / seconds
     detail = {
         "lines": lines, "held": held, "rows_per_second": round(rate, 1), "superseded": streams.superseded,
-        "slices": slices, "planned": len(streams.plan), "fitted": fitted,
+        "slices": slices, "planned": len(streams.sample.plan), "fitted": fitted,
     }  # fmt: skip
-    sentence = f"{lines} lines, {rate:.0f} rows/s; {SAMPLED} surface from {slices} of {len(streams.plan)} expiries"
+    planned = len(streams.sample.plan)
+    sentence = f"{lines} lines, {rate:.0f} rows/s; {SAMPLED} surface from {slices} of {planned} expiries"
     return Report(sentence, rows=streams.rows, detail=detail)
 
 
@@ -120,32 +115,16 @@ async def _spot(feed: Feed) -> float | None:
 async def _next_sample(
     desk: Desk, feed: Feed, streams: Streams, spot: float, held: Sequence[Contract]
 ) -> tuple[SampledExpiry, ...]:
-    """The expiries of this turn; after the last comes a new plan, for time and book have moved."""
-    now, listings = feed.data.clock.at(desk.machine_now()), streams.listings
+    """What this turn quotes of the chain; the plan moves with time, listing and book."""
+    machine = desk.machine_now()
+    now, listings, sample = feed.data.clock.at(machine), streams.listings, streams.sample
     known = tuple(listings.classes.values())
-    if streams.place >= len(streams.plan):
-        ours = {(c.trading_class, c.expiry) for c in held if c.symbol == SAMPLED and c.is_option and c.expiry}
-        streams.plan, streams.place = sample_expiries(known, now, ours), 0
-    points = streams.plan[streams.place : streams.place + PER_TURN]
-    streams.place += PER_TURN
+    ours = {(c.trading_class, c.expiry) for c in held if c.symbol == SAMPLED and c.is_option and c.expiry}
+    opened = sample.begin_turn(sample_expiries(known, now, ours), machine)
     between = listings.unknown(expiries_between(known, now))  # the window's other expiries, one more each turn
-    await listings.learn(desk, feed.data, (*points, *([between] if between else [])))
-    unlisted = frozenset(feed.unlisted)
-    return tuple(
-        SampledExpiry(*p, sample_contracts(listings.at(p), p[1], spot, _vol(streams, *p), now, unlisted))
-        for p in points
-    )
-
-
-def _vol(streams: Streams, trading_class: str, expiry: date) -> float:
-    """Volatility at the money, to place the wings."""
-    known = streams.smiles.get((trading_class, expiry))
-    if known is None:
-        known = next(iter(streams.smiles.values()), None)
-    if known is None:
-        return FIRST_VOLATILITY
-    at_money = float(known.slice.iv([known.slice.forward])[0])
-    return at_money if 0.03 < at_money < 3 else FIRST_VOLATILITY
+    await listings.learn(desk, feed.data, (*opened, *([between] if between else [])))
+    # Off the loop, as the fit below: what is in doubt takes some tens of milliseconds to say.
+    return await asyncio.to_thread(sample.contracts, opened, listings.at, spot, now, machine, frozenset(feed.unlisted))
 
 
 def _with_underlyings(held: Iterable[Contract]) -> tuple[Contract, ...]:
@@ -214,6 +193,7 @@ def quote_row(tick: Tick, received_at: datetime) -> Quote:
         vendor_theta=tick.vendor_theta,
         under_price=tick.under_price,
         halted=tick.halted,
+        open_interest=tick.open_interest,
         at=tick.at,
         received_at=received_at,
     )
@@ -225,44 +205,37 @@ async def _fit(desk: Desk, feed: Feed, streams: Streams, sample: Sequence[Sample
     machine, spot = desk.machine_now(), price_of(feed.tick(INDEX))
     if spot is None or not sample:
         return 0
-    now = feed.data.clock.at(machine)
-    quotes = [quote for expiry in sample for quote in _quotes_of(feed, expiry, began)]
-    if not quotes:
-        return 0
+    now, chain = feed.data.clock.at(machine), streams.sample
+    quotes = list(_heard(feed, began))
+    await _check(desk, streams, [q for q, source in quotes if source is QuoteSource.REAL], spot, now, machine)
+    chain.saw((quote for quote, _ in quotes), spot, now, machine)
+    points = [(expiry.trading_class, expiry.expiry) for expiry in sample]
     # Off the loop: a fit of a few milliseconds per expiry would hold up the ticks of everybody else.
-    fitted = await asyncio.to_thread(fit_surface, SAMPLED, spot, now, quotes)
-    for piece in fitted.slices:
-        streams.smiles[piece.trading_class, piece.expiry] = Smile(piece, spot, machine)
-    surface = assemble(streams.smiles.values(), spot, now, machine)
+    fitted = await asyncio.to_thread(chain.fit, points, spot, now, machine)
+    surface = chain.surface(spot, now, machine)
     if surface is not None:
         streams.surface = surface
         await desk.store.market.write_surface(surface_row(surface, machine))
-    return len(fitted.slices)
+    return fitted
 
 
-def _quotes_of(feed: Feed, expiry: SampledExpiry, began: datetime) -> Iterable[OptionQuote]:
-    for contract in expiry.contracts:
+def _heard(feed: Feed, began: datetime) -> Iterable[tuple[OptionQuote, QuoteSource]]:
+    """What every line on the sampled chain said since then, whoever asked for it."""
+    for contract in feed.lines:
         seen = feed.latest.get(contract.identity)
-        if seen and seen.received >= began and not seen.tick.halted:
-            yield OptionQuote(contract, seen.tick.bid, seen.tick.ask)
+        fresh = seen is not None and seen.received >= began and not seen.tick.halted
+        if seen and fresh and contract.is_option and contract.symbol == SAMPLED:
+            yield OptionQuote(contract, seen.tick.bid, seen.tick.ask), seen.tick.source
 
 
-def assemble(smiles: Iterable[Smile], spot: float, now: datetime, machine: datetime) -> Surface | None:
-    """One surface from smiles of different moments: volatilities stay where they were in moneyness."""
-    young = [smile for smile in smiles if machine - smile.at <= SMILE_LIFE]
-    slices = [piece for smile in young if (piece := carried(smile, spot, now)) is not None]
-    if not slices:
-        return None
-    return Surface(SAMPLED, now, spot, tuple(sorted(slices, key=lambda piece: (piece.t_years, piece.trading_class))))
-
-
-def carried(smile: Smile, spot: float, now: datetime) -> Slice | None:
-    """A smile at another spot and a later time; None once it has settled."""
-    piece = smile.slice
-    t = years_to(settlement_minute(piece.expiry, settlement_of(piece.trading_class)), now)
-    if t <= 0:
-        return None
-    return piece.aged(t, piece.forward * spot / smile.spot)
+async def _check(
+    desk: Desk, streams: Streams, real: Sequence[OptionQuote], spot: float, now: datetime, machine: datetime
+) -> None:
+    """What the surface said, against what the market now says, where nothing else was known before."""
+    modelled = [quote for quote in real if streams.sample.is_modelled(quote.contract)]
+    before = streams.sample.surface(spot, now, machine)
+    if modelled and before is not None:
+        await streams.check.count(desk, before, modelled, spot)
 
 
 def surface_row(surface: Surface, machine: datetime) -> SurfaceRow:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agents.subscriptions import PROPOSAL, Budget
+from bridge.outlook import QUOTE_LIFE
 from models.market import Quote
 from models.quant.option import Contract
 from models.quant.proposing import Candidate
@@ -51,6 +52,16 @@ async def fresh_quotes(desk: "Desk", contracts: Sequence[Contract], by: str) -> 
         if len(fresh) == len(identities) or loop.time() >= min(give_up, quiet_at):
             return fresh
         await changes.wait(0.5)
+
+
+async def recent_quotes(desk: "Desk", machine: datetime) -> dict[str, Quote]:
+    """Every two-sided quote that is still a fact, by identity: the search takes them before the surface's word."""
+    quotes = await desk.store.market.quotes()
+    return {
+        name: quote
+        for name, quote in quotes.items()
+        if machine - quote.received_at <= QUOTE_LIFE and two_sided(quote) and not quote.halted
+    }
 
 
 def two_sided(quote: Quote) -> bool:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from models.proposed_trade import Check, MarginSource, Origin, ProposedTrade
+from bridge.outlook import Outlook
+from models.proposed_trade import Check, MarginSource, Origin, ProposedTrade, origin_words
 from models.quant.breach import Breach
 from models.quant.candidate import Candidate
+from models.quant.regime_rules import Regime
 from models.quant.structure import legs_hash
 
 Refused = dict[str, list[str]]
@@ -14,9 +16,9 @@ Refused = dict[str, list[str]]
 
 
 def proposal_row(
-    candidate: Candidate, account_id: str, origin: Origin, set_id: str, created: datetime, expires: datetime
+    candidate: Candidate, account_id: str, origin: Origin, set_id: str | None, created: datetime, expires: datetime
 ) -> ProposedTrade:
-    """One ticket; the money columns exact, the rest as weighed."""
+    """One ticket; the money columns exact, the rest as weighed. Rows of one `set_id` are alternatives."""
     margin = candidate.margin
     source = MarginSource.UNKNOWN if margin is None or margin.initial is None else MarginSource(margin.source)
     return ProposedTrade(
@@ -80,6 +82,14 @@ def sentence_of(
     return f"{words} No feasible hedge found among {looked_at:,} possible trades.{because}"
 
 
+def with_caveat(words: str, outlook: Outlook) -> str:
+    """The words, and what the regime they lean on does not know: unknown allows only what reduces, partial is told."""
+    notes = " and ".join(outlook.reading.notes)
+    if outlook.regime is Regime.UNKNOWN:
+        return f"{words} The regime is unknown ({notes}): only what reduces, against the tightest known limits."
+    return f"{words} The regime is partial ({notes})." if outlook.reading.partial else words
+
+
 def table(check: Check, rows: Sequence[ProposedTrade]) -> str:
     """The check as `--run-once` prints it."""
     lines = [
@@ -98,7 +108,8 @@ def table(check: Check, rows: Sequence[ProposedTrade]) -> str:
                 )
             )  # fmt: skip
             lines += [f"    {leg['action']:<4} {leg['ratio']} × {leg['identity']}" for leg in row.legs_json]
-            lines.append(f"    {row.justification}")
+            because = f"{origin_words(row)} · " if row.origin == Origin.MANAGE else ""
+            lines.append(f"    {because}{row.justification}")
     refused = {reason: count for reason, count in check.refused.items() if reason != "example"}
     if refused:
         lines += ["", "Refused:"] + [f"  {count:>8,}  {reason}" for reason, count in refused.items()]

@@ -27,8 +27,7 @@ async def serve(desk: Desk, stop: asyncio.Event) -> None:
             )
         )  # fmt: skip
         raise
-    notifier = open_notifier(desk.settings) if desk.settings.notify_urls else None
-    await run(desk.store, broker, desk.settings, stop, notifier=notifier)
+    await run(desk.store, broker, desk.settings, stop, notifier=open_notifier(desk.settings))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from agents.desk import Desk
 
 BY = "trade_proposer"
-MOST_ROUNDS = 3  # each of at most three what-ifs: the broker answers them one at a time
+MOST_ROUNDS = 3  # each of at most three what-ifs, which the bridge asks side by side
 
 
 async def previewed(
@@ -31,7 +32,8 @@ async def previewed(
         effects = await asyncio.gather(*(what_if(desk, account_id, candidate) for candidate in asking))
         for candidate, effect in zip(asking, effects, strict=True):
             judged.add(key_of(candidate))
-            answered = with_margin(candidate, effect, scene) if effect else candidate
+            both = replace(effect, estimate=candidate.margin) if effect else None
+            answered = with_margin(candidate, both, scene) if both else candidate
             pool = [answered if key_of(one) == key_of(candidate) else one for one in pool]
             reason = refusal(answered.checks)
             if reason:
@@ -55,13 +57,14 @@ async def what_if(desk: "Desk", account_id: str, candidate: Candidate) -> Margin
         maintenance=None if maintenance is None else float(maintenance),
         equity=float(row.equity_change),
         source="broker",
+        at=row.at,
     )
 
 
 async def preview(desk: "Desk", account_id: str, candidate: Candidate) -> WhatIf | None:
     """Ask the bridge and read what it recorded since; None when nobody answered before the deadline."""
     control, asked = desk.store.control, desk.machine_now()
-    deadline = asked + timedelta(seconds=3 * desk.settings.what_if_deadline)  # two others may stand before it
+    deadline = asked + timedelta(seconds=2 * desk.settings.what_if_deadline)  # what an open card asks may be before it
     payload = {
         "account_id": account_id,
         "legs": [leg.to_json() for leg in candidate.legs],

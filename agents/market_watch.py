@@ -5,35 +5,40 @@ A number the broker does not give is written as unknown with its reason, never a
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from adapters.base import PriceBar, Tick
+from adapters.base import CashDividends, PriceBar, Tick
 from agents.desk import Desk
 from agents.feed import Feed
 from agents.holdings import held_contracts
 from agents.runner import Report
 from agents.subscriptions import MARKET
-from models.market import Bar, MarketState
+from models.calendar import is_over
+from models.market import Bar, DividendRow, MarketState
 from models.quant.beta import UNAVAILABLE, beta_of
 from models.quant.option import Contract, SecType
-from models.quant.product import is_spx_family
+from models.quant.product import NEW_YORK, Hours, is_spx_family
 
 INDICES = tuple(Contract(name, SecType.INDEX, name) for name in ("SPX", "VIX", "VIX3M", "VVIX"))
 SHARES = (Contract("SPY", SecType.STOCK, "SPY"),)
 HEDGE_FUTURES = ("MES", "ES")
+BROKER = "broker"  # who told a dividend
 FIRST_LOOK = 5.0  # seconds the first numbers may take before they are called unknown
 
 
-PAST = tuple(c for c in INDICES if c.symbol != "VVIX")  # whose days the value at risk and the regime's memory need
-PAST_YEARS, PAST_AGAIN = "3 Y", timedelta(hours=6)
+PAST_YEARS, PAST_AGAIN = "3 Y", timedelta(hours=6)  # days of every index: for the value at risk and the regime
 
 
 class Watched:
-    """The contracts watched, the futures among them resolved once, and when the past days were last read."""
+    """The contracts watched, the futures among them resolved once; the dividends already written, by symbol; and when
+    the past days were last read: the moment (machine time) and the day whose close was among them."""
 
     def __init__(self) -> None:
         self.contracts: tuple[Contract, ...] = ()
+        self.told: dict[str, tuple[DividendRow, ...]] = {}
+        self.looks = 0
         self.past_at: datetime | None = None
+        self.closed: date | None = None
 
 
 async def work(desk: Desk) -> Report:
@@ -48,8 +53,10 @@ async def work(desk: Desk) -> Report:
     states = [_state(c, feed.tick(c), now, machine) for c in watched.contracts]
     states += _betas(await held_contracts(desk.store), now, machine)
     await desk.store.market.write_states(states)
-    if all(s.value is not None for s in states):  # the present first: the broker paces history
-        await _keep_past(desk, feed, watched)
+    await _keep_dividends(desk, feed, watched, now)
+    watched.looks += 1
+    if watched.looks > 1 or all(s.value is not None for s in states):  # the present first: the broker paces history
+        await _keep_past(desk, feed, watched, now)
     said = ", ".join(f"{s.name} {s.value:.2f}" for s in states if s.value is not None and s.name in _SAID)
     missing = [s.name for s in states if s.value is None]
     sentence = (said or "no numbers yet") + (f"; unknown: {', '.join(missing)}" if missing else "")
@@ -59,13 +66,39 @@ async def work(desk: Desk) -> Report:
 _SAID = frozenset(c.symbol for c in INDICES)
 
 
-async def _keep_past(desk: Desk, feed: Feed, watched: Watched) -> None:
-    """Daily bars of SPX, VIX and VIX3M, a few times a day; what the broker does not give now is asked for later."""
-    machine = desk.machine_now()
-    if watched.past_at and machine - watched.past_at < PAST_AGAIN:
+async def _keep_dividends(desk: Desk, feed: Feed, watched: Watched, now: datetime) -> None:
+    """The next dividend of every streamed share, written when the broker says something new."""
+    for contract in feed.lines:
+        told = feed.data.dividends(contract) if contract.sec_type is SecType.STOCK else None
+        if told is None:
+            continue
+        rows = dividend_rows(contract.symbol, told, now)
+        if contract.symbol not in watched.told or _said(rows) != _said(watched.told[contract.symbol]):
+            today = now.astimezone(NEW_YORK).date()
+            await desk.store.market.write_dividends(contract.symbol, BROKER, rows, today)
+            watched.told[contract.symbol] = rows
+
+
+def dividend_rows(symbol: str, told: CashDividends, now: datetime) -> tuple[DividendRow, ...]:
+    """What is known to come: a day without an amount, or an amount without a day, is no dividend to price with."""
+    if told.next_ex is None or told.next_amount is None or told.next_amount <= 0:
+        return ()
+    return (DividendRow(symbol=symbol, ex_date=told.next_ex, amount=told.next_amount, source=BROKER, at=now),)
+
+
+def _said(rows: Iterable[DividendRow]) -> list[tuple[date, float]]:
+    return [(row.ex_date, row.amount) for row in rows]
+
+
+async def _keep_past(desk: Desk, feed: Feed, watched: Watched, now: datetime) -> None:
+    """Daily bars of the indices, a few times a day and once after the close; what the broker does not give now is
+    asked for later."""
+    machine, today = desk.machine_now(), now.astimezone(NEW_YORK).date()
+    closed = today if is_over(today, now, Hours.CBOE_INDEX) else None
+    if watched.past_at and machine - watched.past_at < PAST_AGAIN and watched.closed == closed:
         return
-    watched.past_at = machine
-    for contract in PAST:
+    watched.past_at, watched.closed = machine, closed
+    for contract in INDICES:
         answer = await feed.data.bars(contract, PAST_YEARS, "1 day")
         await desk.store.market.add_bars([_bar_row(contract.symbol, bar) for bar in answer.data or ()])
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from adapters.base import Notice
 from agents.desk import Desk
-from models.quant.breach import Breach
+from bridge.notices import channels_are_known, deliver
+from models.quant.breach import Breach, breach_key
 from models.quant.regime_rules import Regime
 
-FAR_OVER = 1.10
 SOURCE = "trade_proposer"
 
 
@@ -26,25 +26,28 @@ class Outcome:
     best_score: float | None
     proposed: int
     sentence: str
+    far_over: frozenset[str] = frozenset()
+    """Caps that stand above 110 % of their limit, as `far_over` names them."""
     over_before: frozenset[str] = frozenset()
-    """Kinds that stood above 110 % of their limit at the previous check."""
+    """Those of the previous check."""
 
 
-def far_over(breaches: Sequence[Breach]) -> frozenset[str]:
-    """Kinds of caps above 110 % of their limit; a limit of zero is over at once."""
-    return frozenset(b.kind.value for b in breaches if b.is_cap and (b.use is None or b.use > FAR_OVER))
+def far_over(breaches: Sequence[Breach], share: float) -> frozenset[str]:
+    """Caps above `share` of their limit, by kind and subject; a limit of zero is over at once."""
+    over = (b for b in breaches if b.is_cap and (b.use is None or b.use > share + 1e-12))
+    return frozenset(breach_key(b.kind, b.subject) for b in over)
 
 
 def due(outcome: Outcome, threshold: float) -> dict[str, str | None]:
     """Cause → what to say, or None where the cause is over and its alert settles."""
     caps = [b for b in outcome.breaches if b.is_cap]
-    stubborn = far_over(outcome.breaches) & outcome.over_before
-    words = "; ".join(b.words.rstrip(".") for b in caps)
+    stubborn = outcome.far_over & outcome.over_before
+    words = "; ".join(b.words.rstrip(".") for b in caps if breach_key(b.kind, b.subject) in stubborn)
     good = outcome.proposed and outcome.best_score is not None and outcome.best_score > threshold
     return {
         "hedge": f"{outcome.proposed} hedges are proposed. {outcome.sentence}" if good else None,
         "crisis": f"The regime is crisis. {outcome.sentence}" if outcome.regime is Regime.CRISIS else None,
-        "stands": f"Above 110 % of its limit on two checks running: {words}." if stubborn else None,
+        "stands": f"Far over its limit on two checks running: {words}." if words else None,
         "no-hedge": f"No feasible hedge was found. {outcome.sentence}" if caps and not outcome.proposed else None,
     }
 
@@ -61,27 +64,30 @@ async def tell(desk: Desk, outcome: Outcome) -> int:
     """Raise, count or settle the alerts of this outcome; answers how many were new and sent."""
     severity = "red" if outcome.regime is Regime.CRISIS else "yellow"
     sent = 0
+    if desk.settings.notify_urls:
+        await channels_are_known(desk.store, desk.machine_now())
     for name, words in due(outcome, desk.settings.proposer_notify_threshold).items():
-        cause, now = f"{name}:{outcome.account_id}", desk.machine_now()
+        cause = f"{name}:{outcome.account_id}"
         if words is None:
-            await desk.store.control.settle_alert(cause, now)
-        elif await desk.store.control.raise_alert(cause, severity, TITLES[name], words, SOURCE, now):
-            await send(desk, Notice(severity, TITLES[name], words, cause=cause))
-            sent += 1
+            await desk.store.control.settle_alert(cause, desk.machine_now())
+        else:
+            sent += await alert(desk, Notice(severity, TITLES[name], words, cause=cause), SOURCE)
     return sent
 
 
-async def send(desk: Desk, notice: Notice) -> None:
-    """To the person's channels, where there are any; a channel that fails is itself an alert, never a failed pass."""
-    if not desk.settings.notify_urls:
-        return
-    from adapters.connect import open_notifier  # brings every channel's library with it
-
-    answer = await open_notifier(desk.settings).send_alert(notice)
+async def alert(desk: Desk, notice: Notice, source: str) -> bool:
+    """Raise or count the alert of a notice's cause; True when it was new, and so was sent."""
     now = desk.machine_now()
-    if answer.failed:
-        await desk.store.control.raise_alert(
-            "notifier", "yellow", "A notice could not be delivered", answer.failure or "", SOURCE, now
-        )
-    else:
-        await desk.store.control.settle_alert("notifier", now)
+    new = await desk.store.control.raise_alert(
+        notice.cause, notice.severity, notice.title, notice.body, source, now
+    )  # fmt: skip
+    if new:
+        await send(desk, notice)
+    return new
+
+
+async def send(desk: Desk, notice: Notice) -> None:
+    """To the person's channels; a channel that fails is itself an alert, never a failed pass."""
+    from adapters.connect import open_notifier  # with it comes the road to the broker, which no thinker takes
+
+    await deliver(desk.store, open_notifier(desk.settings), notice, SOURCE, desk.machine_now())

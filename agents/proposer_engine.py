@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridge.outlook import Observatory, Outlook
+from bridge.outlook import Observatory, Outlook, applied_before
 from models.market import ChainRow, Quote
 from models.quant.breach import Breach, detect_breaches, smallest_hedge_lot
 from models.quant.fitted import fitted_mids
-from models.quant.gates import QuoteFact
 from models.quant.limits import Limits
 from models.quant.margin import MarginBook
+from models.quant.margin_bound import bound_table
 from models.quant.margin_rules import IBKR
 from models.quant.option import Contract, Right, SecType
 from models.quant.portfolio import Exposure, exposure_from
 from models.quant.product import dte
 from models.quant.proposing import Candidate, MarginEffect, Proposals, Scene, propose, requote
-from models.quant.regime_rules import HedgeRules, Regime
-from models.quant.structure import QuoteSource, contract_from_json
+from models.quant.regime_rules import HedgeRules
+from models.quant.structure import contract_from_json
 from models.quant.terms import Holding
 from models.quant.vectors import ContractVectors, vectorise
+from models.quote_facts import quote_fact
 from models.settings import Settings
 
 if TYPE_CHECKING:
@@ -76,13 +77,8 @@ class RiskRegimeLoader:
     async def load(self, account: Account, more: Iterable[Contract], desk_now: datetime, machine: datetime) -> Outlook:
         """Raises RegimeFileError when the appetite cannot be read."""
         contracts = dict.fromkeys((*account.contracts, *more))
-        return await self._observatory.look(contracts, desk_now, machine, await self._applied(account.account_id))
-
-    async def _applied(self, account_id: str) -> Regime | None:
-        """The regime applied at the book's last valuation: it is what may loosen only slowly."""
-        rows = await self._store.book.latest_greeks(account_id)
-        said = (rows[0].exposure or {}).get("regime") if rows else None
-        return Regime(said) if said in tuple(Regime) else None
+        before = applied_before(await self._store.book.latest_greeks(account.account_id))
+        return await self._observatory.look(contracts, desk_now, machine, before)
 
 
 class BreachDetector:
@@ -162,19 +158,22 @@ class ProposerEngine:
         self.account, self.outlook = account, outlook
         self.detector = BreachDetector(outlook, account)
 
-    def propose(self, tradable: Sequence[Contract]) -> Proposals:
-        """The best of the whole chain priced on the surface. Value at risk waits for the requote."""
+    def propose(self, tradable: Sequence[Contract], quotes: Mapping[str, Quote] | None = None) -> Proposals:
+        """The best of the whole chain, on the real quotes there are and the surface elsewhere."""
         contracts = tuple(dict.fromkeys((*self.account.contracts, *tradable)))
-        return propose(self.scene(vectorise(contracts, self.outlook.view)), keep=KEPT)
+        return propose(self._quoted_scene(contracts, quotes or {}), keep=KEPT)
 
     def rescene(self, legs: Iterable[Contract], outlook: Outlook, quotes: Mapping[str, Quote]) -> Scene:
         """The scene of only the book and these legs, on real quotes, with everything a limit may look at."""
         self.outlook = outlook
         self.detector = BreachDetector(outlook, self.account)
-        contracts = tuple(dict.fromkeys((*self.account.contracts, *legs)))
+        return self._quoted_scene(tuple(dict.fromkeys((*self.account.contracts, *legs))), quotes)
+
+    def _quoted_scene(self, contracts: Sequence[Contract], quotes: Mapping[str, Quote]) -> Scene:
+        view = self.outlook.view
         sides = {identity: (quote.bid, quote.ask) for identity, quote in quotes.items()}
-        vectors = vectorise(contracts, outlook.view, sides, outlook.history)
-        return replace(self.scene(vectors), fitted=fitted_mids(contracts, outlook.view))
+        vectors = vectorise(contracts, view, sides, self.outlook.history)
+        return replace(self.scene(vectors), fitted=fitted_mids(contracts, view))
 
     def scene(self, vectors: ContractVectors) -> Scene:
         account, outlook = self.account, self.outlook
@@ -193,6 +192,8 @@ class ProposerEngine:
             smallest_lot=self.detector.smallest_lot,
             available_funds=account.available_funds,
             margin_of=self.estimate,
+            bounds=bound_table(vectors.contracts, account.held, outlook.view, IBKR),
+            overrides=outlook.overrides,
         )
 
     def estimate(self, added: Sequence[Holding]) -> MarginEffect | None:
@@ -204,7 +205,7 @@ class ProposerEngine:
 
     def judge(self, scene: Scene, found: Sequence[Candidate], quotes: Mapping[str, Quote], now: datetime) -> Judged:
         """Every candidate again on its legs' real quotes; `now` is desk time."""
-        facts = {identity: quote_fact(quote) for identity, quote in quotes.items()}
+        facts = {name: quote_fact(contract_from_json(q.contract_json), q) for name, q in quotes.items()}
         kept: list[Candidate] = []
         refused: dict[str, str] = {}
         for candidate in found:
@@ -229,13 +230,6 @@ def amounts(holdings: Iterable[Holding]) -> dict[str, float]:
     for holding in holdings:
         found[holding.contract.identity] = found.get(holding.contract.identity, 0.0) + holding.quantity
     return found
-
-
-def quote_fact(quote: Quote) -> QuoteFact:
-    contract = contract_from_json(quote.contract_json)
-    return QuoteFact(
-        str(contract), quote.bid, quote.ask, quote.at, QuoteSource(quote.source), halted=quote.halted
-    )  # fmt: skip
 
 
 def in_words(candidate: Candidate) -> str:

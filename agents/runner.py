@@ -16,7 +16,7 @@ from typing import Any
 
 from agents.desk import Desk
 from agents.schedule import Duty
-from models.control import Heartbeat
+from models.control import Heartbeat, RequestKind
 
 log = logging.getLogger("nimble.agents")
 
@@ -242,7 +242,8 @@ class Rota:
 
     async def _look_for(self, agent: Agent) -> None:
         control = self.desk.store.control
-        asked = await control.claim_requests(agent.name, self.desk.holder, self.desk.machine_now())
+        now, kinds = self.desk.machine_now(), (RequestKind.RUN_NOW,)  # what else is asked the agent claims itself
+        asked = await control.claim_requests(agent.name, self.desk.holder, now, kinds)
         for request in asked:
             assert request.id is not None
             await control.answer(request.id, result={"sentence": f"{agent.name} was told to run now"})

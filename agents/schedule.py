@@ -5,8 +5,11 @@ a word names the Settings field that holds the seconds.
 """
 
 from dataclasses import dataclass
+from datetime import time
 
 from models.settings import Settings
+
+AFTER_CLOSE = time(17, 5)  # New York: the curb session of SPX options is over
 
 BRIDGE, STREAMS, THINKERS = "bridge", "streams", "thinkers"
 
@@ -34,7 +37,15 @@ DAY: tuple[Duty, ...] = (
     Duty(
         "trade_proposer", THINKERS, "proposer_interval", 120, "trade_proposer", False, "from a breach to three hedges"
     ),
-    Duty("closing_bell", THINKERS, 60, 60, "closing_bell", False, "expires what is due, tidies after the close"),
+    Duty(
+        "closing_bell",
+        THINKERS,
+        60,
+        60,
+        "closing_bell",
+        False,
+        "expires what is due, keeps the score, tidies up",
+    ),
 )
 
 

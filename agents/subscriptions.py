@@ -1,11 +1,12 @@
-"""Who gets the broker's 90 quote lines: the budget per purpose, and the chain sample that rotates through the window.
+"""Who gets the source's quote lines: the budget per purpose, and what spans the smile of an expiry.
 
 Pure: wishes and chains in, contracts out. The streams process alone turns the answer into subscriptions.
 """
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 
 from models.quant.option import Contract, Right, SecType
@@ -14,9 +15,12 @@ from models.quant.product import PRODUCTS, dte, settlement_minute, years_to
 MARKET, HELD, PROPOSAL, SAMPLE = "market", "held", "proposal", "sample"
 
 
+SPARE = 10  # of a source's lines, left for snapshots: each takes one too
+
+
 @dataclass(frozen=True)
 class Budget:
-    """Lines per purpose; `total` stays below IBKR's 100 because a snapshot takes a line too."""
+    """Lines per purpose, of a source that streams a hundred at once."""
 
     total: int = 90
     market: int = 10
@@ -26,6 +30,13 @@ class Budget:
 
     def of(self, purpose: str) -> int:
         return int(getattr(self, purpose))
+
+    @staticmethod
+    def within(lines: int | None) -> "Budget":
+        """The budget on a source that carries so many lines; None: whole chains, and nobody has to share."""
+        if lines is None:
+            return Budget(*[sys.maxsize] * len(fields(Budget)))
+        return Budget(total=min(Budget.total, max(lines - SPARE, 0)))
 
 
 ORDER = (MARKET, PROPOSAL, HELD, SAMPLE)  # whom the lines serve first when they do not reach for all
@@ -85,7 +96,7 @@ def sample_expiries(
     listings: Sequence[Listing],
     now: datetime,
     held: Iterable[tuple[str, date]] = (),
-    most: int = 12,
+    most: int = 40,
     window: tuple[int, int] = (30, 60),
 ) -> tuple[tuple[str, date], ...]:
     """Which (class, expiry) to sample, the outermost first and then ever finer, so that a surface spans at once.

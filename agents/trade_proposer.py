@@ -12,27 +12,28 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from agents import hand_tickets
+from agents.accounts import CheckIncomplete, read_account
 from agents.borrowed import lent_staff, what_is_missing
 from agents.command import agent_command, one_pass
 from agents.desk import Desk
-from agents.hedge_quotes import fresh_quotes, keep_quoted, legs_of, with_quotes, within_lines
-from agents.hedge_rows import Refused, proposal_row, sentence_of, table
-from agents.holdings import book_holdings, orders_in_flight
+from agents.hedge_quotes import fresh_quotes, keep_quoted, legs_of, recent_quotes, with_quotes, within_lines
+from agents.hedge_rows import Refused, proposal_row, sentence_of, table, with_caveat
+from agents.management import manage
 from agents.margin_previews import margins_under, previewed
 from agents.mock_check import check_mock
 from agents.notices import Outcome, far_over, tell
 from agents.proposer_engine import Account, CandidateGenerator, ProposerEngine, RiskRegimeLoader
-from agents.runner import NotYet, Report
+from agents.runner import Report
 from bridge.outlook import Outlook
 from models.market import Quote
 from models.proposed_trade import Check, Origin
-from models.quant.breach import Breach
+from models.quant.breach import Breach, breach_key
 from models.quant.option import Contract
 from models.quant.portfolio import Exposure
 from models.quant.proposing import Candidate, Proposals, Refusals, top_three
 
 NAME = "trade_proposer"
-ACCOUNT_LIFE = timedelta(seconds=60)  # machine time; older money is not known money
 PROPOSAL_LIFE = timedelta(minutes=15)
 MOST_LOOKS = 3  # a book that changes under the look (a fill, an approval) is looked at again
 READY_SINCE = timedelta(minutes=2)
@@ -40,16 +41,14 @@ AT_ONCE, MOST_ROUNDS, WANTED = 12, 3, 3  # hedges quoted for real together, how 
 JUDGED_BY = ("spx_delta", "gamma", "vega_weighted", "stress_worst")  # without these no after-trade truth can be told
 
 
-class CheckIncomplete(NotYet):
-    """Something a check needs is unknown. Nothing is superseded; the heartbeat says what, and its arrival wakes us."""
-
-
 @dataclass
 class Memory:
-    """What is remembered between checks: the caps each account's last check answered, who stood far over a limit,
-    whether the last check completed, the proposals whose orders were in flight, and how many have ended since."""
+    """What is remembered between checks: the caps each account's last check answered and which of their episodes (a
+    cap that heals for a moment and breaks again is not news), who stood far over a limit, whether the last check
+    completed, the proposals whose orders were in flight, and how many have ended since."""
 
     answered: dict[str, frozenset[str]] = field(default_factory=dict)
+    episodes: dict[tuple[str, str], int | None] = field(default_factory=dict)
     far_over: dict[str, frozenset[str]] = field(default_factory=dict)
     complete: bool = False
     flying: frozenset[int | None] = frozenset()
@@ -84,6 +83,7 @@ async def work(desk: Desk) -> Report:
     """One check of every account."""
     if desk.settings.mock_breach:
         return await check_mock(desk, PROPOSAL_LIFE)
+    await hand_tickets.answer_waiting(desk)
     memory = desk.keep(Memory)
     accounts = (await desk.store.control.desk()).account_ids
     if not accounts:
@@ -104,16 +104,17 @@ async def watch(desk: Desk) -> frozenset[object]:
     if desk.settings.mock_breach:
         return frozenset()
     memory, store = desk.keep(Memory), desk.store
-    reasons: set[object] = {
-        ("breach", row.account_id, row.kind)
-        for row in await store.appetite.open_breaches()
-        if row.is_cap and row.kind not in memory.answered.get(row.account_id, ())
-    }
+    reasons: set[object] = set()
+    for row in await store.appetite.open_breaches():
+        if row.kind in memory.answered.get(row.account_id, ()):
+            memory.episodes[row.account_id, row.kind] = row.id
+        elif row.is_cap and memory.episodes.get((row.account_id, row.kind)) != row.id:
+            reasons.add(("breach", row.account_id, row.kind))
     book = frozenset((row.account_id, row.identity, row.quantity) for row in await store.book.positions())
     flying = frozenset(order.proposal_id for order in await store.orders.in_flight(None, desk.machine_now()))
     memory.ended += len(memory.flying - flying)
     memory.flying = flying
-    reasons |= {("book", book), ("ended", memory.ended)}
+    reasons |= {("book", book), ("ended", memory.ended), *await hand_tickets.waiting(desk)}
     if not memory.complete:
         reasons.add(("missing", await what_is_missing(desk, desk.machine_now() - READY_SINCE)))
     return frozenset(reasons)
@@ -125,7 +126,8 @@ async def check(desk: Desk, account_id: str, memory: Memory) -> str:
         finding = await look(desk, account_id)
         account = await read_account(desk, account_id, desk.machine_now())
         if (account.held, account.in_flight) == (finding.account.held, finding.account.in_flight):
-            return await record(desk, finding, memory)
+            sentence = await record(desk, finding, memory)
+            return f"{sentence} {await manage(desk, finding.account, finding.outlook)}".rstrip()
     raise CheckIncomplete("the book kept changing during the check; it is looked at again in a moment")
 
 
@@ -144,9 +146,10 @@ async def look(desk: Desk, account_id: str) -> Finding:
     if not cured:
         tradable = (*linear, *await generator.options(hedge_rules, outlook.view.spx, now))
         # In a thread: a second or two of arithmetic would stop every heartbeat of the thinkers.
-        proposals = await asyncio.to_thread(engine.propose, tradable)
+        proposals = await asyncio.to_thread(engine.propose, tradable, await recent_quotes(desk, began))
         hedges = await settle_on(desk, engine, loader, proposals)
     sentence = sentence_of(breaches, hedges.chosen, proposals.looked_at, hedges.refused, cured)
+    sentence = with_caveat(sentence, outlook)
     seconds = asyncio.get_running_loop().time() - started
     return Finding(account, outlook, breaches, cured, proposals, hedges, sentence, began, now, seconds)
 
@@ -160,6 +163,7 @@ async def record(desk: Desk, found: Finding, memory: Memory) -> str:
     rows = [proposal_row(c, account_id, Origin.HEDGE, set_id, created, expires) for c in chosen]
     for row in rows:
         row.regime, row.profile, row.snapshot_id = regime.value, profile, surface.snapshot_id if surface else None
+        row.justification = with_caveat(row.justification, found.outlook)
     done = Check(
         account_id=account_id,
         at=found.began,
@@ -179,32 +183,13 @@ async def record(desk: Desk, found: Finding, memory: Memory) -> str:
     await keep_quoted(desk, f"{NAME}:{account_id}", chosen, expires)
     best = max((c.efficiency_score for c in chosen if c.efficiency_score is not None), default=None)
     before = memory.far_over.get(account_id, frozenset())
-    memory.far_over[account_id] = far_over(found.breaches)
+    far = memory.far_over[account_id] = far_over(found.breaches, found.outlook.appetite.watch.far_over)
     memory.answered[account_id] = frozenset(
-        f"{breach.kind.value} {breach.subject}".strip() for breach in found.breaches if breach.is_cap
+        breach_key(breach.kind, breach.subject) for breach in found.breaches if breach.is_cap
     )
     breaches = () if found.cured_in_flight else found.breaches
-    await tell(desk, Outcome(account_id, regime, breaches, best, len(rows), found.sentence, before))
+    await tell(desk, Outcome(account_id, regime, breaches, best, len(rows), found.sentence, far, before))
     return found.sentence
-
-
-async def read_account(desk: Desk, account_id: str, machine: datetime) -> Account:
-    money = await desk.store.book.latest_account(account_id)
-    if money is None or machine - money.at > ACCOUNT_LIFE:
-        raise CheckIncomplete("the account's money is unknown; the bridge has not written it lately")
-
-    def number(name: str) -> float | None:
-        value = getattr(money, name)
-        return None if value is None else float(value)
-
-    return Account(
-        account_id,
-        await book_holdings(desk.store, account_id),
-        await orders_in_flight(desk.store, account_id, machine),
-        number("net_liquidation"),
-        number("maintenance_margin"),
-        number("available_funds"),
-    )
 
 
 def known_exposure(engine: ProposerEngine) -> Exposure:
@@ -233,7 +218,7 @@ async def settle_on(desk: Desk, engine: ProposerEngine, loader: RiskRegimeLoader
         judged = await asyncio.to_thread(engine.judge, scene, batch, quotes, now)
         kept += [with_quotes(candidate, quotes) for candidate in judged.candidates]
         for name, why in judged.refused.items():
-            reasons.setdefault("not on the legs' real quotes", []).append(f"{name}: {why}")
+            reasons.setdefault(f"on real quotes: {why.split(':')[0]}", []).append(f"{name}: {why}")
     if scene is None:
         return Hedges((), reasons)
     chosen, refused = await previewed(desk, engine.account.account_id, kept, scene)
@@ -263,7 +248,8 @@ async def run_once(desk: Desk) -> int:
         if record.at >= began:
             pending = await desk.store.proposals.pending(record.account_id, desk.machine_now())
             mine = [row for row in pending if row.breach_set_id == record.breach_set_id]
-            sys.stdout.write("\n" + table(record, mine))
+            exits = [row for row in pending if row.origin == Origin.MANAGE]
+            sys.stdout.write("\n" + table(record, [*mine, *exits]))
     return code
 
 

@@ -7,10 +7,9 @@ those whose facts the memory holds, the bridge asks every one again under its cl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
 
 from app import format as fmt
+from app.rulebook import rulebook
 from app.wording import contract_words, legs_or_reason
 from database.store import Store
 from models.book import AccountSnapshot
@@ -18,13 +17,17 @@ from models.calendar import CalendarError, is_open, next_session
 from models.control import LockRow, Switch, SwitchName
 from models.market import Quote
 from models.order import Order, WhatIf
-from models.proposed_trade import Approval, Origin, ProposalStatus, ProposedTrade
-from models.quant.gates import GateFacts, Outcome, QuoteFact, Stage, Verdict, WhatIfFact, ask_gates
+from models.proposed_trade import Approval, Origin, ProposalStatus, ProposedTrade, asked_of
+from models.quant.aftermath import closable
+from models.quant.gates import GateFacts, Outcome, Stage, Verdict, WhatIfFact, ask_gates
+from models.quant.overrides import Overrides, read_overrides
 from models.quant.product import is_spx_family, product_of
-from models.quant.regime import GateRules, RegimeFileError, load_regimes, regimes_from
-from models.quant.structure import Leg, QuoteSource, combo_price, legs_hash
+from models.quant.regime import GateRules
+from models.quant.regime_rules import Family
+from models.quant.shapes import family_of as shape_in
+from models.quant.structure import Leg, LegsError, QuoteSource, combo_price, legs_hash
+from models.quote_facts import quote_fact
 
-RULES_FILE = Path(__file__).resolve().parent.parent / "models" / "risk_regimes.toml"
 HALT_FILE = "HALT"
 
 
@@ -47,6 +50,9 @@ class Card:
     unknown: tuple[Order, ...]
     account: AccountSnapshot | None
     rules: GateRules
+    overrides: Overrides
+    shape: Family
+    """What kind of ticket its legs are beside the book as it is now."""
     approval: Approval | None = None
     order: Order | None = None
     """What the approved proposal became, once the bridge has claimed it."""
@@ -107,53 +113,51 @@ async def read_card(store: Store, proposal_id: int, now: datetime) -> Card | Non
         locks=tuple(await store.control.locks(proposal.account_id)),
         unknown=tuple(order for order in working if order.status == "unknown"),
         account=await store.book.latest_account(proposal.account_id),
-        rules=await _rules(store),
+        rules=(await rulebook(store)).gates,
+        overrides=read_overrides(await store.appetite.overrides(now)),
+        shape=await _shape(store, proposal, legs, now),
         approval=await store.proposals.approval_of(proposal_id) if decided else None,
         order=await store.orders.of_proposal(proposal_id) if decided else None,
     )
 
 
-async def _rules(store: Store) -> GateRules:
-    version = await store.appetite.limits_in_force()
-    if version is None:
-        return _rules_of_file()
-    return regimes_from(version.body, f"limits version {version.id}").gates
-
-
-async def rules_trouble(store: Store) -> str:
-    """Why the limits in force cannot be read, naming file and key; empty when they can."""
+async def _shape(store: Store, proposal: ProposedTrade, legs: tuple[Leg, ...], now: datetime) -> Family:
+    if not legs:
+        return Family.COMBINATION
+    held = {row.identity: row.quantity for row in await store.book.positions(proposal.account_id)}
     try:
-        await _rules(store)
-    except RegimeFileError as error:
-        return str(error)
-    return ""
-
-
-@lru_cache(maxsize=1)
-def _rules_of_file() -> GateRules:
-    name = f"{RULES_FILE.parent.name}/{RULES_FILE.name}"
-    try:
-        text = RULES_FILE.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RegimeFileError(name, "", f"cannot be read ({error})") from error
-    return load_regimes(text, name).gates
+        flying = [order.amounts for order in await store.orders.in_flight(proposal.account_id, now)]
+    except LegsError:  # what an order beside it would close is unknown: then nothing counts as a closing
+        held, flying = {}, []
+    return shape_in(legs, proposal.quantity, closable(held, flying))
 
 
 def _freshened(leg: Leg, quote: Quote | None) -> Leg:
     if quote is None:
-        return replace(leg, bid=None, ask=None, mid=None)
+        return replace(leg, bid=None, ask=None, mid=None, source=QuoteSource.UNKNOWN, quoted_at=None)
     sound = quote.bid is not None and quote.ask is not None and 0 <= quote.bid <= quote.ask
     mid = (quote.bid + quote.ask) / 2 if sound else None  # type: ignore[operator]
-    return replace(leg, bid=quote.bid, ask=quote.ask, mid=mid, iv=quote.vendor_iv if leg.iv is None else leg.iv)
+    return replace(
+        leg,
+        bid=quote.bid,
+        ask=quote.ask,
+        mid=mid,
+        iv=quote.vendor_iv if leg.iv is None else leg.iv,
+        source=QuoteSource(quote.source),
+        quoted_at=quote.at,
+    )
 
 
 # ── may it be approved now? ──────────────────────────────────────────────────────────────────────────────────────
 ASKED = (
+    "override",
     "lock",
     "unknown orders",
     "quotes",
     "quote age",
     "spread",
+    "size",
+    "open interest",
     "drift",
     "price collar",
     "margin preview",
@@ -172,7 +176,7 @@ def blocks(card: Card) -> tuple[str, ...]:
     return (*(reason for reason in own if reason), *(_words(verdict, card) for verdict in verdicts(card)))
 
 
-FOLLOWS = {"drift": "quotes", "price collar": "quotes", "capital": "margin preview"}
+FOLLOWS = {"size": "quotes", "drift": "quotes", "price collar": "quotes", "capital": "margin preview"}
 """What cannot be known while another gate fails is not listed beside it."""
 
 
@@ -196,14 +200,25 @@ def _facts(card: Card) -> GateFacts:
         status=p.status,
         expires_at=p.expires_at,
         family=family_of(card),
+        underlying=card.legs[0].contract.symbol,
+        shape=card.shape,
         quantity=p.quantity,
+        asked=asked_of(p),
         limit_price=p.limit_price,
         worst_price=p.worst_price,
         tick=product.tick(p.limit_price) if len(card.legs) == 1 else product.combo_tick,
-        quotes=tuple(_quote_fact(leg, card.quotes.get(leg.contract.identity)) for leg in card.legs),
+        quotes=tuple(
+            quote_fact(
+                leg.contract, card.quotes.get(leg.contract.identity), leg.ratio, name=contract_words(leg.contract)
+            )
+            for leg in card.legs
+        ),
         mid_now=card.price_now,
         mid_proposed=card.price_then,
         natural_now=card.natural,
+        overrides=card.overrides,
+        closes=card.shape is Family.CLOSE,
+        reduces=card.shape is Family.CLOSE or not raises_risk(p),
         locked_families=frozenset(lock.family for lock in card.locks),
         unknown_families=frozenset(order.risk_family for order in card.unknown),
         what_if=_what_if_fact(preview) if preview else None,
@@ -214,13 +229,6 @@ def _facts(card: Card) -> GateFacts:
 def family_of(card: Card) -> str:
     contract = card.legs[0].contract
     return "SPX" if is_spx_family(contract) else contract.symbol
-
-
-def _quote_fact(leg: Leg, quote: Quote | None) -> QuoteFact:
-    name = contract_words(leg.contract)
-    if quote is None:
-        return QuoteFact(name, None, None, None, QuoteSource.UNKNOWN)
-    return QuoteFact(name, quote.bid, quote.ask, quote.at, QuoteSource(quote.source), halted=quote.halted)
 
 
 def _what_if_fact(row: WhatIf) -> WhatIfFact:

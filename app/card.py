@@ -17,8 +17,8 @@ from app.payoff import Payoff, payoff_of
 from app.pulse import Pulse
 from app.wording import leg_words, strike_ruler
 from models.book import AccountSnapshot
-from models.proposed_trade import ProposedTrade
-from models.quant.structure import LegsError, multiplier_of
+from models.proposed_trade import ProposedTrade, origin_words
+from models.quant.structure import Leg, LegsError, multiplier_of
 
 
 def head(card: Card) -> str:
@@ -26,7 +26,7 @@ def head(card: Card) -> str:
     p = card.proposal
     scores = p.scores or {}
     left = fmt.countdown(p.expires_at - card.at)
-    chips = [look.chip(str(p.origin)), look.chip(left if left == "expired" else f"{left} left", "accent")]
+    chips = [look.chip(origin_words(p)), look.chip(left if left == "expired" else f"{left} left", "accent")]
     if scores.get("rank"):
         chips.insert(0, look.chip(f"rank {scores['rank']}"))
     if p.regime:
@@ -34,7 +34,7 @@ def head(card: Card) -> str:
     score = "" if p.efficiency_score is None else f" · efficiency {fmt.number(p.efficiency_score, 3)}"
     source = f" from snapshot {p.snapshot_id[:8]}" if p.snapshot_id else ""
     age = fmt.age(fmt.seconds_between(p.created_at, card.at))
-    legs = "".join(f"<div>{escape(leg_words(leg, p.quantity))}{_leg_quote(leg)}</div>" for leg in card.legs)
+    legs = "".join(f"<div>{escape(leg_words(leg, p.quantity))}{_leg_quote(leg, card)}</div>" for leg in card.legs)
     return (
         f'<div><span class="n-title">{escape(p.strategy_name)} ×{p.quantity}</span> &nbsp;{"".join(chips)}'
         f'</div><div class="n-sub">#{p.id} · written {age} ago{escape(source)}{score}</div>'
@@ -42,11 +42,13 @@ def head(card: Card) -> str:
     )
 
 
-def _leg_quote(leg: Any) -> str:
+def _leg_quote(leg: Leg, card: Card) -> str:
+    """Both sides as the memory has them now, with their volatility, where they came from, and how old they are."""
     if leg.bid is None or leg.ask is None:
         return ' <span class="n-num n-mute">no quote</span>'
     iv = f" · iv {fmt.percent(leg.iv, 1)}" if leg.iv is not None else ""
-    return f' <span class="n-num n-mute">{fmt.price(leg.bid)} / {fmt.price(leg.ask)}{iv}</span>'
+    said = fmt.sourced(leg.source.value, fmt.seconds_between(leg.quoted_at, card.desk_at))
+    return f' <span class="n-num n-mute">{fmt.price(leg.bid)} / {fmt.price(leg.ask)}{iv} · {escape(said)}</span>'
 
 
 def afterwards(card: Card) -> str:
@@ -88,11 +90,7 @@ def price_line(card: Card) -> str:
         ("Premium", fmt.money(p.net_premium, sign=True), "whole trade, credit +"),
         ("Commission", fmt.money(commission, 2), source),
     )
-    body = "".join(
-        f'<div><small>{escape(name)}</small><b class="n-num">{escape(value)}</b><small>{escape(note)}</small></div>'
-        for name, value, note in cells
-    )
-    return f'<div class="n-prices">{body}</div>'
+    return look.prices(cells)
 
 
 def ruler(card: Card) -> str:
@@ -157,9 +155,11 @@ def _margin_rows(card: Card, account: AccountSnapshot | None) -> list[Row]:
     if w is not None and not w.failure:
         after = _less(w.equity_after, w.maint_margin_after)
         before = _less(w.equity_before, w.maint_margin_before)
+        said = f"(broker, {fmt.age(fmt.seconds_between(w.at, card.at))} ago)"
         return [
-            ("Initial margin", *_three(w.init_margin_before, w.init_margin_change, w.init_margin_after)),
-            ("Maintenance margin", *_three(w.maint_margin_before, w.maint_margin_change, w.maint_margin_after)),
+            (f"Initial margin {said}", *_three(w.init_margin_before, w.init_margin_change, w.init_margin_after)),
+            (f"Maintenance margin {said}", *_three(w.maint_margin_before, w.maint_margin_change, w.maint_margin_after)),
+            *_estimate_rows(card.proposal),
             ("Excess liquidity", *_three(before, _less(after, before), after)),
         ]
     p, source = card.proposal, f"({card.proposal.margin_source})"
@@ -170,6 +170,15 @@ def _margin_rows(card: Card, account: AccountSnapshot | None) -> list[Row]:
             *_from(account.maintenance_margin if account else None, p.maint_margin_impact),
         ),
     ]
+
+
+def _estimate_rows(p: ProposedTrade) -> list[Row]:
+    """Our own figures beside the broker's, where the proposal kept them."""
+    mine = ((p.scores or {}).get("margins") or {}).get("estimate")
+    if not mine:
+        return []
+    initial, maintenance = (fmt.money(fmt.known(mine.get(name)), sign=True) for name in ("initial", "maintenance"))
+    return [("Our estimate then: initial, maintenance", "", f"{initial}, {maintenance}", "")]
 
 
 def _from(before: Decimal | None, change: Decimal | None) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -179,3 +180,85 @@ def _is_near(edge: float, values: Sequence[float]) -> bool:
 def _value_at(moment: datetime, moments: Sequence[datetime], values: Sequence[float]) -> float:
     earlier = [value for at, value in zip(moments, values, strict=True) if at <= moment]
     return earlier[-1] if earlier else values[0]
+
+
+Days = Sequence[tuple[datetime, float | None]]
+
+
+def advice_days(
+    profit: Days, at_mid: Days, breach: Days, breach_with: Days, *, over: datetime | None = None
+) -> go.Figure:
+    """A followed proposal over its days: profit in $ above, below how far over its limits the book was, in per cent.
+
+    The first point of `profit` is the entry. A day that is unknown is a gap. `over` is when the breach had ended.
+    """
+    figure = _frame(310)
+    low, high = 0.26, 0.42  # the breach stands below, the profit above
+    figure.update_layout(
+        yaxis={"domain": [high, 1.0], "tickformat": "$~s", "nticks": 5},
+        yaxis2={
+            **figure.layout.yaxis.to_plotly_json(),
+            "domain": [0.0, low],
+            "ticksuffix": " %",
+            "tickformat": ".0f",
+            "nticks": 3,
+            "rangemode": "tozero",
+        },
+        xaxis={"anchor": "y2", **_day_ticks(profit)},
+    )
+    figure.add_hline(y=0, line={"color": QUIET, "width": 1})
+    _days(figure, "at the mid", at_mid, "y", "%{y:$,.0f}", {"width": 1.25, "color": MUTED})
+    _days(figure, "P&L", profit, "y", "%{y:$,.0f}", {"width": 2.5, "color": ACCENT})
+    over_hover, dotted = "%{y:.1f} % over", {"width": 1.5, "color": TEXT, "dash": "dot"}
+    _days(figure, "book", _in_percent(breach), "y2", over_hover, {"width": 2, "color": WARNING})
+    _days(figure, "with it", _in_percent(breach_with), "y2", over_hover, dotted)
+    _say(figure, 1.0, "profit since proposed · thin: filled at the mid")
+    _say(figure, low, "over its limits: the book · dotted: with this trade")
+    known = [(at, value) for at, value in profit if value is not None]
+    if len(known) > 1:
+        _mark(figure, *known[0], "left")
+        _mark(figure, *known[-1], "right")
+    if over is not None and known and over <= known[-1][0]:
+        figure.add_vline(x=_eastern(over), line={"color": WARNING, "width": 1, "dash": "dot"})
+        figure.add_annotation(
+            x=_eastern(over), y=1, yref="paper", text=" breach over", showarrow=False, xanchor="left", yanchor="top",
+            font={"size": 10, "color": WARNING},
+        )  # fmt: skip
+    return figure
+
+
+def _day_ticks(days: Days) -> dict[str, Any]:
+    """Hours within a day or two, else days; never the same day twice."""
+    span = (days[-1][0] - days[0][0]).total_seconds() / 86400 if days else 0.0
+    if span < 2:
+        return {"tickformat": "%H:%M", "nticks": 6}
+    return {"tickformat": "%d %b", "dtick": 86400e3 * max(round(span / 6), 1)}
+
+
+def _in_percent(days: Days) -> Days:
+    return [(at, None if value is None else value * 100) for at, value in days]
+
+
+def _say(figure: go.Figure, y: float, words: str) -> None:
+    figure.add_annotation(
+        x=0, y=y, xref="paper", yref="paper", text=words, showarrow=False, xanchor="left", yanchor="bottom",
+        font={"size": 10, "color": MUTED},
+    )  # fmt: skip
+
+
+def _mark(figure: go.Figure, at: datetime, value: float, side: str) -> None:
+    figure.add_annotation(
+        x=_eastern(at), y=value, text=f" {fmt.money(value, sign=True)} ", showarrow=False, xanchor=side,
+        yanchor="bottom" if value >= 0 else "top", font={"size": 11, "color": TEXT, "family": MONO},
+    )  # fmt: skip
+
+
+def _days(figure: go.Figure, name: str, days: Days, axis: str, hover: str, line: dict[str, Any]) -> None:
+    figure.add_scatter(
+        x=[_eastern(at) for at, _ in days], y=[value for _, value in days], mode="lines+markers", name=name,
+        yaxis=axis, line=line, marker={"size": 5}, connectgaps=False, hovertemplate=hover,
+    )  # fmt: skip
+
+
+def _eastern(at: datetime) -> datetime:
+    return at.astimezone(NEW_YORK).replace(tzinfo=None)

@@ -2,6 +2,7 @@
 a sentence too, never an exception.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,14 +12,21 @@ from app.blocking import blocks, read_card
 from app.wording import legs_or_reason
 from database.errors import DecisionRefused
 from database.store import Store
+from models.appetite import Override
 from models.control import RequestKind, SwitchName
 from models.order import WhatIf
 from models.proposed_trade import ProposedTrade
+from models.quant.hand_ticket import HandTicket
+from models.quant.option import Contract
+from models.quant.overrides import OverrideError, standing_of
 
 WHAT_IF_EVERY = 20.0
 SNOOZE = timedelta(minutes=15)
+SILENCE = timedelta(hours=1)
 REJECT_REASONS = ("price", "size", "timing", "do not like the risk", "prefer another", "other")
 RELEASE_WORD = "RELEASE"
+TICKET_ANSWERED_WITHIN = timedelta(seconds=120)
+PROPOSER = "trade_proposer"
 BRIDGE, BRIDGE_AGENT = "bridge", "ibkr_bridge"
 """Requests go to the bridge by its room's name; it beats under its agent's."""
 
@@ -147,7 +155,52 @@ async def acknowledge(store: Store, alert_id: int, by: str, now: datetime) -> Ou
     return Outcome(True, "Alert acknowledged.")
 
 
+async def silence(store: Store, alert_id: int, by: str, now: datetime) -> Outcome:
+    """For an hour its cause notifies nobody and asks for nothing; it still stands in the list."""
+    await store.control.silence_alert(alert_id, now + SILENCE, by, now)
+    return Outcome(True, f"Silent until {fmt.eastern(now + SILENCE, seconds=False)} ET.")
+
+
 def what_if_is_due(what_if: WhatIf | None, asked_at: datetime | None, now: datetime) -> bool:
     """An open card asks every 20 s: neither the last answer nor the last question may be younger."""
     moments = [moment for moment in (what_if.at if what_if else None, asked_at) if moment is not None]
     return not moments or (now - max(moments)).total_seconds() >= WHAT_IF_EVERY
+
+
+# ── tickets by hand, and overrides ───────────────────────────────────────────────────────────────────────────────
+async def send_ticket(store: Store, ticket: HandTicket, by: str, now: datetime) -> Outcome:
+    """Ask the proposer to judge it and put it into the inbox; the answer comes to the request."""
+    number = await store.control.ask(
+        RequestKind.HAND_TICKET, ticket.to_json(), by, now, now + TICKET_ANSWERED_WITHIN, target=PROPOSER
+    )
+    return Outcome(True, f"Ticket {number} is with the proposer.", number)
+
+
+async def keep_ticket_quoted(store: Store, contracts: Sequence[Contract], now: datetime) -> None:
+    """What the open Ticket page wishes for: live quotes of the legs as they stand."""
+    await store.market.want(contracts, "proposal", "ticket page", now + timedelta(seconds=3 * WHAT_IF_EVERY))
+
+
+async def set_override(
+    store: Store, subject: str, rule: str, value: str, lasts: timedelta | None, reason: str, by: str, now: datetime
+) -> Outcome:
+    """One click: it only tightens. Approvals given before it do not cross against it."""
+    until = None if lasts is None else now + lasts
+    row = Override(
+        subject=subject, rule=rule, value=value, by=by, reason=reason.strip(), at=now, until=until
+    )  # fmt: skip
+    try:
+        await store.appetite.set_override(row)
+        words = standing_of(row).words
+    except OverrideError as error:
+        return Outcome(False, f"Not set: {error}.")
+    return Outcome(True, f"In force: {words}.")
+
+
+async def end_override(store: Store, number: int, by: str, reason: str, now: datetime) -> Outcome:
+    """Ending one loosens, so it takes a reason; it goes into the audit."""
+    if not reason.strip():
+        return Outcome(False, "Not ended: say why it may loosen; it goes into the audit.")
+    if not await store.appetite.end_override(number, by, reason.strip(), now):
+        return Outcome(False, f"Override {number} is not in force any more.")
+    return Outcome(True, f"Override {number} has ended.")

@@ -48,6 +48,14 @@ def money(value: Numeric, digits: int = 0, *, sign: bool = False) -> str:
     return f"{text[0]}${text[1:]}" if text[0] in (MINUS, "+") else f"${text}"
 
 
+def large_money(value: Numeric) -> str:
+    """As `money`, from a million on `$5.40 M`: a limit's size, not an account's cents."""
+    amount = known(value)
+    if amount is None or abs(amount) < 1e6:
+        return money(amount)
+    return f"{money(amount / 1e6, 2)} M"
+
+
 def percent(fraction: Numeric, digits: int = 0, *, sign: bool = False) -> str:
     """A fraction as `96 %` (0.96)."""
     amount = known(fraction)
@@ -89,6 +97,11 @@ def age(seconds: float | None) -> str:
         if seconds < limit:
             return f"{round(seconds / size)} {unit}"
     return f"{round(seconds / 86400)} d"
+
+
+def sourced(source: str, seconds: float | None) -> str:
+    """Where a price came from and how old it is: `real · 2 s`, `modelled · 40 s`, `unknown`."""
+    return source if seconds is None or source == "unknown" else f"{source} · {age(seconds)}"
 
 
 def span(minutes: float) -> str:

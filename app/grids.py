@@ -41,13 +41,20 @@ def risk_of(row: PortfolioGreeks) -> float:
 
 
 def book_rows(
-    greeks: Sequence[PortfolioGreeks], positions: Sequence[Position], desk_at: datetime
+    greeks: Sequence[PortfolioGreeks],
+    positions: Sequence[Position],
+    desk_at: datetime,
+    priced_at: Mapping[str, datetime] | None = None,
 ) -> list[dict[str, Any]]:
-    """One record per position, unknown ones first, then by underlying and expiry; one without greeks is listed too."""
+    """One record per position, unknown ones first, then by underlying and expiry; one without greeks is listed too.
+
+    `priced_at`: desk time of what each mark came from, by identity.
+    """
+    told = priced_at or {}
     by_identity = {row.contract: row for row in greeks}
     held = {position.identity: position for position in positions}
     records = [
-        _book_record(identity, by_identity.get(identity), held.get(identity), desk_at)
+        _book_record(identity, by_identity.get(identity), held.get(identity), desk_at, told.get(identity))
         for identity in dict.fromkeys([*held, *by_identity])
     ]
     return sorted(
@@ -57,7 +64,7 @@ def book_rows(
 
 
 def _book_record(
-    identity: str, row: PortfolioGreeks | None, held: Position | None, desk_at: datetime
+    identity: str, row: PortfolioGreeks | None, held: Position | None, desk_at: datetime, priced: datetime | None
 ) -> dict[str, Any]:
     contract = contract_or_none(held.contract_json) if held else None
     expiry = contract.expiry if contract else None
@@ -75,7 +82,7 @@ def _book_record(
         "Vega w.": row.vega_weighted if row else None,
         "Theta": row.theta if row else None,
         "Value": row.market_value if row else None,
-        "Source": row.source if row else "unknown",
+        "Source": fmt.sourced(row.source if row else "unknown", fmt.seconds_between(priced, desk_at)),
         "Why unknown": why,
     }
 
@@ -98,7 +105,7 @@ def book_columns() -> dict[str, Any]:
         "Vega w.": number("Vega $/pt", help="$ per vol point, weighted √(30 / max(DTE, 7))", format="%,.0f"),
         "Theta": number("Θ $/day", format="%,.0f"),
         "Value": number("Value $", format="%,.0f"),
-        "Source": text(width="small", help="where the mark came from"),
+        "Source": text(width="small", help="where the mark came from, and its age"),
         "Why unknown": text(width="medium"),
     }
 

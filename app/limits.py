@@ -1,45 +1,102 @@
 """Limit bars as a block: name and unit at the left, the bar, value and use at the right, and the after-trade mark on
-the same bar. The signature of this desk.
+the same bar. The signature of this desk. On the home page every line also says how far it is from its limit, and since
+when a passed one has been passed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from html import escape
 from typing import Any
 
 from app import format as fmt
 from app import look
 from app.measures import BY_KIND, MEASURES, Use, after_value, use_after, uses_of, value_text
+from models.appetite import BreachRow
+from models.quant.breach import BreachKind, Unit, breach_key
 
-
-def exposure_bars(exposure: Mapping[str, Any]) -> str:
-    """The book against its limits as it stands: the six measures, then whatever else the profile limits."""
-    six = [_row(use, None, None) for use in uses_of(exposure).values()]
-    others = [row for row in exposure.get("use") or () if row.get("kind") not in BY_KIND]
-    return _block([*six, *(_other(row) for row in others)])
-
-
-OTHERS = {
-    "stress_near": "Near stress",
-    "var_95": "One-day VaR 95 %",
-    "vega_share": "Vega share",
-    "short_notional": "Short notional",
-    "defined_loss": "Defined loss",
-    "excess_liquidity": "Excess after −10 %",
+NAMES: dict[str, tuple[str, str]] = {
+    BreachKind.STRESS_NEAR: ("Near stress", "$ loss"),
+    BreachKind.VAR: ("One-day VaR", "$, 95 %"),
+    BreachKind.VEGA_SHARE: ("Vega share", "of the total"),
+    BreachKind.SHORT_NOTIONAL: ("Short notional", "$"),
+    BreachKind.DEFINED_LOSS: ("Defined loss", "$, the largest"),
+    BreachKind.EXCESS_LIQUIDITY: ("Excess after −10 %", "$, and +15 vol pts"),
+    BreachKind.CONTRACTS: ("Contracts", "in all"),
+    BreachKind.THETA_SHARE: ("Theta share", "of what is earned"),
+    BreachKind.NEAR_GAMMA: ("Gamma of 0–7 days", "Δ$ per 1 %"),
+    BreachKind.STRIKE_CLUSTER: ("Strike cluster", "$ short notional"),
 }
+"""What a line beside the six measures is called, and its unit."""
 
 
-def _other(row: Mapping[str, Any]) -> str:
-    """A limit beside the six, as the valuation wrote it."""
-    use, value, is_cap = fmt.known(row.get("use")), fmt.known(row.get("value")), bool(row.get("is_cap", True))
-    kind, subject, ratio = str(row.get("kind")), str(row.get("subject") or ""), row.get("unit") == "ratio"
-    name = f"{OTHERS.get(kind, kind.replace('_', ' '))} {subject}".strip()
-    text = fmt.percent(value) if ratio else fmt.money(value)
-    bar = look.bar(use, is_cap=is_cap, words=str(row.get("words") or name))
-    unit = "of the total" if ratio else "$"
+class Since:
+    """How long each line has been passed, from the memory's open breaches; `now` is machine time."""
+
+    def __init__(self, breaches: Iterable[BreachRow], now: datetime) -> None:
+        self._rows = {row.kind: row for row in breaches}
+        self._now = now
+
+    def words(self, row: Mapping[str, Any]) -> str:
+        found = self._rows.get(breach_key(BreachKind(row["kind"]), str(row.get("subject") or "")))
+        return "" if found is None else fmt.age(fmt.seconds_between(found.since, self._now))
+
+
+def limit_lines(exposure: Mapping[str, Any], since: Since) -> str:
+    """The book against every limit: value and limit, use, distance, since when; the six measures first."""
+    rows = [row for row in exposure.get("use") or () if not row.get("warns") and row.get("kind") in set(BreachKind)]
+    six = {measure.kind: place for place, measure in enumerate(MEASURES)}
+    if not rows:
+        return _block(_row(use, None, None) for use in uses_of(exposure).values())
+    return _lines(sorted(rows, key=lambda row: six.get(str(row["kind"]), len(six))), since)
+
+
+def caution_lines(exposure: Mapping[str, Any], since: Since) -> str:
+    """The lines that are only watched; empty when the book has none."""
+    rows = [row for row in exposure.get("use") or () if row.get("warns") and row.get("kind") in set(BreachKind)]
+    return _lines(rows, since) if rows else ""
+
+
+def _lines(rows: Sequence[Mapping[str, Any]], since: Since) -> str:
+    head = ("", "", "value / limit", "use", "distance", "since")
+    cells = "".join(f'<span class="n-lhead">{word}</span>' for word in head)
+    return f'<div class="n-limits n-limits-full">{cells}{"".join(_line(row, since) for row in rows)}</div>'
+
+
+def _line(row: Mapping[str, Any], since: Since) -> str:
+    kind, use, is_cap = str(row["kind"]), fmt.known(row.get("use")), bool(row.get("is_cap", True))
+    measure, words = BY_KIND.get(kind), str(row.get("words") or "")
+    name, unit = (measure.name, measure.unit) if measure else NAMES[kind]
+    unit = unit if is_cap or row.get("warns") else f"{unit}, target"
+    unit = " · ".join(part for part in (str(row.get("subject") or ""), unit) if part)
+    value, limit = (_text(row, fmt.known(row.get(key))) for key in ("value", "limit"))
     return (
-        f'<span class="n-name" title="{escape(str(row.get("words") or ""))}">{escape(name)}<small>{unit}</small></span>'
-        f'{bar}<span class="n-val">{text}</span><span class="n-use">{_use_word(use, is_cap)}</span>'
+        f'<span class="n-name" title="{escape(words)}">{escape(name)}'
+        f"<small>{escape(unit)}</small></span>{look.bar(use, is_cap=is_cap, words=words or name)}"
+        f'<span class="n-val"><b>{value}</b> / {limit}</span><span class="n-use">{_use_word(use, is_cap)}</span>'
+        f'<span class="n-val">{_distance(row)}</span><span class="n-val">{since.words(row)}</span>'
     )
+
+
+def _text(row: Mapping[str, Any], value: float | None) -> str:
+    measure, unit = BY_KIND.get(str(row["kind"])), row.get("unit")
+    if measure is not None:
+        return value_text(measure, value, sign=False)
+    if unit == Unit.COUNT:
+        return fmt.number(value)
+    return fmt.percent(value) if unit == Unit.RATIO else fmt.large_money(value)
+
+
+def _distance(row: Mapping[str, Any]) -> str:
+    """How far past the line, or how much is left to it."""
+    distance, breached = fmt.known(row.get("distance")), row.get("breached")
+    if distance is None or breached is None:
+        return fmt.UNKNOWN
+    amount = _text(row, abs(distance))
+    if row["kind"] == BreachKind.THETA:
+        return f"{amount} {'short' if distance < 0 else 'more'}"
+    if not breached:
+        return f"{amount} left"
+    return f'<b class="{"n-over" if row.get("is_cap", True) else "n-warn"}">{amount} over</b>'
 
 
 def proposal_bars(exposure: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

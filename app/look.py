@@ -119,6 +119,21 @@ def trouble(title: str, what: str, remedy: str) -> str:
     )
 
 
+def prices(cells: Sequence[tuple[str, str, str]], css: str = "") -> str:
+    """A strip of (name, value, note), one box each."""
+    body = "".join(
+        f'<div><small>{escape(name)}</small><b class="n-num">{escape(value)}</b><small>{escape(note)}</small></div>'
+        for name, value, note in cells
+    )
+    return f'<div class="n-prices {css}">{body}</div>'
+
+
+def said(done: bool, sentence: str) -> str:
+    """What a deed came to, beside where it was done."""
+    tone, mark = ("n-gain", "✓") if done else ("n-loss", "✕")
+    return f'<div class="n-said {tone}">{mark} {escape(sentence)}</div>'
+
+
 def heading(words: str, note: str = "") -> str:
     return f'<div class="n-head"><h3>{escape(words)}</h3><span>{escape(note)}</span></div>'
 

@@ -18,8 +18,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import streamlit as st  # noqa: E402
 
 from app import look  # noqa: E402
-from app.blocking import rules_trouble  # noqa: E402
 from app.cockpit import RESTORE_LIMITS, arrived_at, boundary, cockpit_or_stop  # noqa: E402
+from app.rulebook import rules_trouble  # noqa: E402
 from app.shell import NAME, Place, shell, title_of  # noqa: E402
 from app.staff import ensure_staff  # noqa: E402
 
@@ -38,6 +38,9 @@ PAGES = (
     Place("screens/book.py", "Book", "3"),
     Place("screens/orders.py", "Orders", "4"),
     Place("screens/ops.py", "Ops", "5"),
+    Place("screens/journal.py", "Journal", "6"),
+    Place("screens/ticket.py", "Ticket", "7"),
+    Place("screens/settings.py", "Limits", "8"),
 )
 places = tuple(Place(p.path, p.title, p.key, st.Page(p.path, title=p.title, default=p.title == "Desk")) for p in PAGES)
 chosen = st.navigation([place.page for place in places], position="hidden")

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from database.store import Store
+from models.appetite import BreachRow
 from models.book import PORTFOLIO, AccountSnapshot, PortfolioGreeks
 from models.clock import DeskClock
 from models.control import Alert, DeskRow, Heartbeat, LockRow, Switch, SwitchName
@@ -37,6 +38,7 @@ class Pulse:
     pending: tuple[ProposedTrade, ...]
     working: tuple[Order, ...]
     market: Mapping[str, MarketState]
+    breaches: tuple[BreachRow, ...] = ()
 
     @property
     def account_id(self) -> str | None:
@@ -81,7 +83,7 @@ async def read_pulse(store: Store, now: datetime) -> Pulse:
     control = store.control
     desk = await control.desk()
     account_id = desk.account_ids[0] if desk.account_ids else None
-    switches, heartbeats, alerts, locks, account, greeks, pending, working, market = await asyncio.gather(
+    switches, heartbeats, alerts, locks, account, greeks, pending, working, market, breaches = await asyncio.gather(
         control.switches(),
         control.heartbeats(),
         control.alerts(),
@@ -91,6 +93,7 @@ async def read_pulse(store: Store, now: datetime) -> Pulse:
         store.proposals.pending(account_id, now, snoozed=True),
         store.orders.working(account_id),
         store.market.states(),
+        store.appetite.open_breaches(account_id),
     )
     return Pulse(
         at=now,
@@ -106,6 +109,7 @@ async def read_pulse(store: Store, now: datetime) -> Pulse:
         pending=tuple(pending),
         working=tuple(working),
         market=market,
+        breaches=tuple(breaches),
     )
 
 

@@ -17,7 +17,7 @@ from app.cockpit import SHELL_EVERY, Cockpit, boundary, go_where_wanted, machine
 from app.decide import Outcome
 from app.measures import Kpi, kpis, oldest
 from app.pulse import History, Pulse
-from app.status import Light, State, acknowledgement, lights, session_words
+from app.status import Light, State, acknowledgement, lights, session_words, waiting_alerts
 from database.errors import DatabaseError
 from models.control import SwitchName
 from models.settings import Mode, Settings, mask_account
@@ -154,7 +154,7 @@ def _lights(shown: Sequence[Light]) -> str:
 
 def _badges(pulse: Pulse) -> str:
     """What waits and how old the oldest fact is; the counts also stand on the pages' own buttons."""
-    firing = [alert for alert in pulse.alerts if alert.acknowledged_at is None]
+    firing = waiting_alerts(pulse)
     aged = oldest(pulse)
     chips = [
         look.chip(fmt.plural(len(pulse.open_cards), "proposal"), "accent" if pulse.open_cards else "quiet"),

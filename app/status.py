@@ -9,7 +9,7 @@ from app import format as fmt
 from app.measures import BY_KIND, value_text
 from app.pulse import Pulse
 from models.calendar import CalendarError, minutes_to_close, next_session, span_at
-from models.control import Heartbeat, Switch
+from models.control import Alert, Heartbeat, Switch
 from models.quant.product import NEW_YORK, Hours
 
 
@@ -164,7 +164,7 @@ def _breach_needs(pulse: Pulse) -> Iterable[Need]:
     for row in pulse.exposure.get("use") or ():
         measure = BY_KIND.get(row.get("kind"))
         use = fmt.known(row.get("use"))
-        if not row.get("breached") or (measure is not None and not measure.is_cap):
+        if not row.get("breached") or not row.get("is_cap", True):
             continue
         name = measure.name if measure else str(row.get("kind")).replace("_", " ")
         value, limit = fmt.known(row.get("value")), fmt.known(row.get("limit"))
@@ -219,9 +219,17 @@ def _expires_by(identity: str, edge: object) -> bool:
         return False
 
 
+def is_silent(alert: Alert, now: datetime) -> bool:
+    return alert.silenced_until is not None and alert.silenced_until > now
+
+
+def waiting_alerts(pulse: Pulse) -> tuple[Alert, ...]:
+    """Those that ask for the person: firing, neither acknowledged nor silenced."""
+    unseen = (alert for alert in pulse.alerts if alert.state == "firing" and alert.acknowledged_at is None)
+    return tuple(alert for alert in unseen if not is_silent(alert, pulse.at))
+
+
 def _alert_needs(pulse: Pulse) -> Iterable[Need]:
-    for alert in pulse.alerts:
-        if alert.state != "firing" or alert.acknowledged_at is not None:
-            continue
+    for alert in waiting_alerts(pulse):
         red = alert.severity == "red"
         yield Need(1.5 if red else 4, "over" if red else "warn", "alert", alert.title, alert.body, "ops")

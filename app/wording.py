@@ -1,12 +1,14 @@
-"""Trades in plain words: legs, strategies and the ruler of strikes, as a person would say them."""
+"""Trades and prices in plain words: legs, strategies, the ruler of strikes, as a person would say them."""
 
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from app import format as fmt
+from models.market import SurfaceMisses
 from models.quant.option import Contract, Right, parse_osi
 from models.quant.structure import Action, Leg, LegsError, contract_from_json, legs_from_json
+from models.quant.surface_misses import within
 
 
 def contract_words(contract: Contract) -> str:
@@ -83,3 +85,18 @@ def _ruler_mark(leg: Leg, quantity: int, place: float) -> str:
     right = "C" if leg.contract.right is Right.CALL else "P"
     words = f"{sign}{leg.ratio * quantity} {leg.contract.strike:g}{right}"
     return f'<i class="{side}" style="left:{place:.1f}%"><span>{escape(words)}</span></i>'
+
+
+def misses_in_words(day: SurfaceMisses) -> str:
+    """`SPX: modelled prices were within .03 points (median), .12 (95 %) of the later real ones, n 240 since …`."""
+    parts = (
+        ("points", day.points, 2),
+        ("vol points", day.vol_points, 2),
+        ("half-spreads", day.half_spreads, 1),
+    )
+    sizes = ", ".join(
+        f"{fmt.number(within(counts, 0.5), digits)} {unit} (median), {fmt.number(within(counts, 0.95), digits)} (95 %)"
+        for unit, counts, digits in parts
+    )
+    counted = f"n {sum(day.points):,} since {fmt.eastern_day(day.since)} ET"
+    return f"{day.symbol}: modelled prices were within {sizes} of the later real ones, {counted}"

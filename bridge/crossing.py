@@ -31,6 +31,7 @@ from models.book import PORTFOLIO
 from models.market import Quote
 from models.order import Order, WhatIf
 from models.proposed_trade import Approval, ProposedTrade
+from models.quant.breach import only_warns
 from models.quant.gates import ask_gates, refusal
 from models.quant.lifecycle import DONE, Instruction, InstructionEvent
 from models.quant.regime import RegimeFileError
@@ -131,7 +132,11 @@ class Crossing:
             greeks = {name: getattr(rows[0], name) for name in GREEKS} | {"snapshot_id": rows[0].snapshot_id}
             greeks["exposure"] = (rows[0].exposure or {}).get("exposure")
         breaches = await life.store.appetite.open_breaches(approval.account_id)
-        named = [{"kind": b.kind, "value": b.value, "limit": b.limit, "distance": b.distance} for b in breaches]
+        named = [
+            {"kind": b.kind, "value": b.value, "limit": b.limit, "distance": b.distance}
+            for b in breaches
+            if not only_warns(b.kind)
+        ]
         return Before(greeks, named, await self._mid(proposal))
 
     async def _mid(self, proposal: ProposedTrade | None) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 from adapters.base import Broker
 from bridge.account import snapshot_of
 from bridge.claims import Claim
-from bridge.outlook import Observatory, Outlook, mid_of
+from bridge.outlook import Observatory, Outlook, applied_before, mid_of
 from database.orders import InFlight
 from database.store import Store
 from models.book import AccountSnapshot, Position
@@ -19,7 +19,8 @@ from models.calendar import CalendarError, is_open
 from models.control import Switch, SwitchName
 from models.market import Quote
 from models.order import WhatIf
-from models.quant.aftermath import legs_room
+from models.proposed_trade import asked_of
+from models.quant.aftermath import closable, legs_room
 from models.quant.breach import smallest_hedge_lot
 from models.quant.candidate import Scene
 from models.quant.fitted import fitted_mids
@@ -28,10 +29,11 @@ from models.quant.lifecycle import Instruction
 from models.quant.option import Contract
 from models.quant.portfolio import exposure_from
 from models.quant.product import product_of
-from models.quant.regime_rules import Regime
 from models.quant.room import TicketRoom
-from models.quant.structure import Action, Leg, QuoteSource, combo_price, contract_from_json, legs_from_json
+from models.quant.shapes import family_of
+from models.quant.structure import Leg, combo_price, contract_from_json, legs_from_json
 from models.quant.vectors import vectorise
+from models.quote_facts import quote_fact
 from models.settings import Settings
 
 ACCOUNT_LIFE = timedelta(seconds=60)
@@ -87,7 +89,8 @@ class FactFinder:
         positions = await store.book.positions(account)
         held = [contract_from_json(row.contract_json) for row in positions]
         contracts = list(dict.fromkeys([*held, *(leg.contract for leg in claim.legs), *contracts_of(flying)]))
-        outlook = await self._observatory.look(contracts, desk_now, machine, await self.regime_before(account))
+        before = applied_before(await store.book.latest_greeks(account))
+        outlook = await self._observatory.look(contracts, desk_now, machine, before)
         quotes = await store.market.quotes(leg.contract.identity for leg in claim.legs)
         ticket = Ticket(claim, claim.legs, quotes)
         money = await self._money(account, machine)
@@ -118,7 +121,14 @@ class FactFinder:
             ),
             epoch=desk.epoch,
             family=claim.order.risk_family,
+            underlying=legs[0].contract.symbol,
+            shape=family_of(
+                legs,
+                approval.quantity,
+                closable({row.identity: row.quantity for row in positions}, [order.amounts for order in flying]),
+            ),
             quantity=approval.quantity,
+            asked=asked_of(proposal),
             limit_price=approval.limit_price,
             worst_price=approval.worst_price,
             tick=tick,
@@ -130,6 +140,7 @@ class FactFinder:
             halt=_value(switches, SwitchName.HALT),
             halt_file=halt_file(self._settings.var_dir),
             pause=_value(switches, SwitchName.PAUSE),
+            overrides=outlook.overrides,
             locked_families=frozenset(lock.family for lock in locks),
             unknown_families=frozenset(o.risk_family for o in working if o.status == Instruction.UNKNOWN),
             room=self._room(ticket, positions, flying, outlook, money),
@@ -153,29 +164,18 @@ class FactFinder:
         offered, only = (await self._broker.accounts()).data or (), self._settings.ib_account
         return tuple(name for name in offered if name in bound and only in ("", name))
 
-    async def regime_before(self, account: str) -> Regime | None:
-        """The regime applied at the last valuation."""
-        rows = await self._store.book.latest_greeks(account)
-        said = (rows[0].exposure or {}).get("regime") if rows else None
-        return Regime(said) if said in tuple(Regime) else None
-
     def _quote_facts(self, ticket: Ticket, outlook: Outlook) -> tuple[QuoteFact, ...]:
         contracts = [leg.contract for leg in ticket.legs]
-        facts = []
-        for contract, model in zip(contracts, fitted_mids(contracts, outlook.view).tolist(), strict=True):
-            quote = ticket.quotes.get(contract.identity)
-            facts.append(
-                QuoteFact(
-                    name=str(contract),
-                    bid=quote.bid if quote else None,
-                    ask=quote.ask if quote else None,
-                    at=quote.at if quote else None,
-                    source=QuoteSource(quote.source) if quote else QuoteSource.UNKNOWN,
-                    fitted=model if np.isfinite(model) else None,
-                    halted=quote.halted if quote else False,
-                )
+        models = fitted_mids(contracts, outlook.view).tolist()
+        return tuple(
+            quote_fact(
+                leg.contract,
+                ticket.quotes.get(leg.contract.identity),
+                leg.ratio,
+                model if np.isfinite(model) else None,
             )
-        return tuple(facts)
+            for leg, model in zip(ticket.legs, models, strict=True)
+        )
 
     def _room(
         self,
@@ -199,16 +199,10 @@ class FactFinder:
             gates=outlook.appetite.gates,
             spx=outlook.view.spx,
             held=held,
-            in_flight=tuple(amounts_of(order) for order in flying),
+            in_flight=tuple(order.amounts for order in flying),
             smallest_lot=smallest_hedge_lot(outlook.view.spx),
         )
         return legs_room(scene, ticket.legs, ticket.claim.approval.quantity)
-
-
-def amounts_of(order: InFlight) -> dict[str, float]:
-    """Signed contracts an order may still bring, by identity."""
-    side = 1 if order.action == Action.BUY else -1
-    return {leg.contract.identity: side * leg.signed_ratio * order.quantity for leg in legs_from_json(order.legs_json)}
 
 
 def contracts_of(flying: Sequence[InFlight]) -> list[Contract]:

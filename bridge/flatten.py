@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bridge.facts import amounts_of
 from bridge.life import Life
 from bridge.outlook import mid_of
 from database.orders import InFlight
@@ -72,7 +71,7 @@ def closings(
     out = []
     for row in positions:
         contract = contract_from_json(row.contract_json)
-        closing = [amounts_of(order).get(row.identity, 0.0) for order in flying]
+        closing = [order.amounts.get(row.identity, 0.0) for order in flying]
         left = row.quantity + sum(amount for amount in closing if amount * row.quantity < 0)
         if left * row.quantity > 0 and abs(left) >= 1:
             out.append(_closing(row, contract, int(abs(left)), quotes.get(row.identity)))

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 
 from adapters.base import Broker, Notice, Notifier
 from bridge.database_manager import DatabaseManager
+from bridge.notices import deliver
+from database.errors import DatabaseError
 from database.store import Store
 from models.control import ApiLog
 from models.settings import Settings, mask_account
 
 log = logging.getLogger("bridge")
 
-BROKER = "broker"
+BROKER, SOURCE = "broker", "bridge"
 
 
 def machine_now() -> datetime:
@@ -48,15 +50,16 @@ class Life:
 
     async def alarm(self, cause: str, severity: str, title: str, body: str) -> None:
         """Raise an alert, and send it out when the cause is new; a slow channel holds up no crossing and no fill."""
-        if await self.store.control.raise_alert(cause, severity, title, body, "bridge", self.now()) and self.notifier:
-            task = asyncio.create_task(self._notify(self.notifier, Notice(severity, title, body, cause)))
+        if await self.store.control.raise_alert(cause, severity, title, body, SOURCE, self.now()):
+            task = asyncio.create_task(self._notify(Notice(severity, title, body, cause)))
             self._notices.add(task)
             task.add_done_callback(self._notices.discard)
 
-    async def _notify(self, notifier: Notifier, notice: Notice) -> None:
-        answer = await notifier.send_alert(notice)
-        if answer.failed:
-            log.info("notice %s not sent: %s", notice.cause, answer.failure)
+    async def _notify(self, notice: Notice) -> None:
+        try:
+            await deliver(self.store, self.notifier, notice, SOURCE, self.now())
+        except DatabaseError as error:
+            log.warning("what became of notice %s could not be written: %s", notice.cause, error)
 
     async def finish(self) -> None:
         """Wait for the notices under way; each has its own deadline."""

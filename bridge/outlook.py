@@ -4,17 +4,22 @@ Nothing stale is handed on as fresh: an old quote is no mark, an old surface no 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 from database.store import Store
 from models.appetite import LimitsVersion
-from models.market import Bar, MarketState, Quote
+from models.book import PortfolioGreeks
+from models.calendar import is_over
+from models.market import Bar, DividendRow, MarketState, Quote
 from models.quant.beta import UNAVAILABLE, Beta
+from models.quant.dividends import Dividend
 from models.quant.limits import Limits
 from models.quant.option import Contract, SecType
+from models.quant.overrides import NO_OVERRIDES, Overrides, read_overrides
+from models.quant.product import NEW_YORK, Hours, years_to
 from models.quant.regime import Close, RegimeBook, RegimeFileError, RegimeReading, load_regimes, regimes_from
 from models.quant.regime_rules import Profile, Regime
 from models.quant.structure import QuoteSource, contract_from_json
@@ -30,11 +35,34 @@ STATE_LIFE = timedelta(minutes=2)
 REGIMES_NAME = "models/risk_regimes.toml"
 REGIMES_FILE = Path(__file__).resolve().parent.parent / REGIMES_NAME
 VAR_DAYS = 500
+INDEX_HOURS = Hours.CBOE_INDEX
+OPENS = time(9, 30)
+"""New York time at which a share goes ex."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The last known regime that limits were taken from, and since when (desk time) it stands.
+
+    It may loosen only by closes that came after; a moment without VIX is no reason to forget it.
+    """
+
+    regime: Regime
+    since: datetime
+
+    def to_json(self) -> dict[str, str]:
+        return {"regime": self.regime.value, "since": self.since.isoformat()}
+
+
+def applied_before(rows: Sequence[PortfolioGreeks]) -> Applied | None:
+    """What the newest valuation (its PORTFOLIO row first) applied; None when none is known."""
+    said = (rows[0].exposure or {}).get("applied") if rows else None
+    return None if said is None else Applied(Regime(said["regime"]), datetime.fromisoformat(said["since"]))
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """One moment's market, regime and appetite."""
+    """One moment's market, regime and appetite, with the overrides in force then."""
 
     view: MarketView
     appetite: RegimeBook
@@ -45,6 +73,9 @@ class Outlook:
     term: float | None
     history: tuple[tuple[float, float], ...] | None
     """(SPX return, VIX change in points) per past day, for the VaR; None while there are no bars."""
+    applied: Applied | None = None
+    """`regime` for the next look to remember; the last known one while it is unknown."""
+    overrides: Overrides = NO_OVERRIDES
 
     def limits(self, nlv: float | None) -> Limits:
         return self.appetite.limits(self.profile, self.regime, nlv, self.vix, self.term, self.reading.without_recession)
@@ -58,15 +89,16 @@ class Observatory:
         self._settings = settings
         self._book: tuple[int | None, RegimeBook] | None = None
         self._surfaces: dict[str, tuple[str, Surface]] = {}
-        self._past: tuple[datetime, tuple[tuple[float, float], ...] | None, tuple[Close, ...]] | None = None
+        self._past: tuple[datetime, tuple[tuple[float, float], ...] | None, Closes] | None = None
 
     async def look(
-        self, contracts: Iterable[Contract], desk_now: datetime, machine: datetime, previous: Regime | None
+        self, contracts: Iterable[Contract], desk_now: datetime, machine: datetime, previous: Applied | None
     ) -> Outlook:
-        """The outlook on `contracts` at desk time `desk_now`; `previous` is the regime applied last.
+        """The outlook on `contracts` at desk time `desk_now`; `previous` is what was applied last.
 
         Raises RegimeFileError when the appetite cannot be read.
         """
+        contracts = tuple(contracts)
         wanted = {name for contract in contracts for name in (contract.identity, contract.symbol)}
         version = await self._store.appetite.limits_in_force()
         appetite = self._book_of(version)
@@ -76,19 +108,28 @@ class Observatory:
         }  # fmt: skip
         quotes = await self._store.market.quotes(wanted)
         fresh = {identity: quote for identity, quote in quotes.items() if machine - quote.received_at <= QUOTE_LIFE}
-        view = market_view(states, fresh, await self._fitted(machine), desk_now)
-        past, closes = await self._history(machine)
+        told = await self._store.market.dividends({contract.symbol for contract in contracts})
+        view = replace(
+            market_view(states, fresh, await self._fitted(machine), desk_now), dividends=to_come(told, desk_now)
+        )
+        past, closes = await self._history(machine, desk_now)
         vix, vix3m = _state(states, "VIX"), _state(states, "VIX3M")
         reading = appetite.detect(vix, vix3m, _state(states, "VVIX"), _state(states, "RECESSION"))
+        before = previous.regime if previous else None
+        since = [close for day, close in closes if previous is None or not is_over(day, previous.since, INDEX_HOURS)]
+        regime = appetite.applied(before, reading, since)
+        stays = regime is Regime.UNKNOWN or regime is before
         return Outlook(
             view=view,
             appetite=appetite,
             profile=Profile(version.profile if version else self._settings.risk_profile),
             reading=reading,
-            regime=appetite.applied(previous, reading, closes),
+            regime=regime,
             vix=vix,
             term=vix3m / vix if vix and vix3m else None,
             history=past,
+            applied=previous if stays else Applied(regime, desk_now),
+            overrides=read_overrides(await self._store.appetite.overrides(machine)),
         )
 
     async def appetite(self) -> RegimeBook:
@@ -117,11 +158,18 @@ class Observatory:
             found[symbol] = kept[1]
         return found
 
-    async def _history(self, machine: datetime) -> tuple[tuple[tuple[float, float], ...] | None, tuple[Close, ...]]:
+    async def _history(
+        self, machine: datetime, desk_now: datetime
+    ) -> tuple[tuple[tuple[float, float], ...] | None, "Closes"]:
         if self._past is None or machine - self._past[0] > timedelta(minutes=10) or self._past[1] is None:
-            bars = {name: await self._store.market.bars(name, "1D", VAR_DAYS + 1) for name in ("SPX", "VIX", "VIX3M")}
-            self._past = (machine, joint_days(bars["SPX"], bars["VIX"]), closes_of(bars["VIX"], bars["VIX3M"]))
+            spx, vix, vix3m, vvix = [await self._days(name, desk_now) for name in ("SPX", "VIX", "VIX3M", "VVIX")]
+            self._past = (machine, joint_days(spx, vix), closes_of(vix, vix3m, vvix))
         return self._past[1], self._past[2]
+
+    async def _days(self, name: str, desk_now: datetime) -> list[Bar]:
+        """Finished days, oldest first: the bar of a session in progress still moves and is no close."""
+        bars = await self._store.market.bars(name, "1D", VAR_DAYS + 2)
+        return [bar for bar in bars if is_over(bar.at.date(), desk_now, INDEX_HOURS)][-VAR_DAYS - 1 :]
 
 
 def read_regimes() -> str:
@@ -161,6 +209,16 @@ def market_view(
     return MarketView(now=desk_now, spx=spx, spots=spots, marks=marks, surfaces=surfaces, betas=betas)
 
 
+def to_come(rows: Iterable[DividendRow], desk_now: datetime) -> dict[str, list[Dividend]]:
+    """Dividends that still go ex, by symbol, in order of time."""
+    found: dict[str, list[Dividend]] = {}
+    for row in sorted(rows, key=lambda row: row.ex_date):
+        years = years_to(datetime.combine(row.ex_date, OPENS, NEW_YORK), desk_now)
+        if years > 0:
+            found.setdefault(row.symbol, []).append(Dividend(years, row.amount))
+    return found
+
+
 def mid_of(quote: Quote | None) -> float | None:
     """The middle of a two-sided market that is not crossed."""
     if quote is None or quote.bid is None or quote.ask is None or not 0 <= quote.bid <= quote.ask or quote.ask <= 0:
@@ -176,10 +234,14 @@ def joint_days(spx: Sequence[Bar], vix: Sequence[Bar]) -> tuple[tuple[float, flo
     return days or None
 
 
-def closes_of(vix: Sequence[Bar], vix3m: Sequence[Bar]) -> tuple[Close, ...]:
-    """Daily closes of both indices, newest last."""
-    longer = {bar.at.date(): bar.close for bar in vix3m}
-    return tuple(Close(bar.close, longer[bar.at.date()]) for bar in vix if bar.at.date() in longer)
+Closes = tuple[tuple[date, Close], ...]
+
+
+def closes_of(vix: Sequence[Bar], vix3m: Sequence[Bar], vvix: Sequence[Bar] = ()) -> Closes:
+    """Daily closes that VIX and VIX3M both have, newest last; VVIX where it is known."""
+    longer, of_vix = ({bar.at.date(): bar.close for bar in bars} for bars in (vix3m, vvix))
+    days = [(bar.at.date(), bar.close) for bar in vix if bar.at.date() in longer]
+    return tuple((day, Close(close, longer[day], of_vix.get(day))) for day, close in days)
 
 
 def _state(states: Mapping[str, MarketState], name: str) -> float | None:

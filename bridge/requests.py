@@ -23,6 +23,10 @@ from models.quant.structure import LegsError, legs_from_json
 log = logging.getLogger("bridge.requests")
 
 
+WHAT_IFS_AT_ONCE = 3
+"""One fewer than the adapter sends: the preview that a crossing waits for finds a place free."""
+
+
 class Unanswerable(ValueError):
     """The request cannot be done; its words go back to whoever asked."""
 
@@ -37,6 +41,7 @@ class Answering:
 
     def __post_init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
+        self._previews = asyncio.Semaphore(WHAT_IFS_AT_ONCE)
         self._answers: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
             RequestKind.WHAT_IF: self._what_if,
             RequestKind.CANCEL: self._cancel,
@@ -96,9 +101,9 @@ class Answering:
                    "limit_price": proposal.limit_price, "proposal_id": proposal.id}  # fmt: skip
         legs = legs_from_json(ask["legs"])
         account = ask.get("account_id") or self.life.accounts[0]
-        row = await self.crossing.preview(
-            account, legs, int(ask.get("quantity", 1)), ask.get("limit_price"), ask.get("proposal_id"), at_once=True
-        )
+        quantity, price = int(ask.get("quantity", 1)), ask.get("limit_price")
+        async with self._previews:
+            row = await self.crossing.preview(account, legs, quantity, price, ask.get("proposal_id"), at_once=True)
         if row.failure is not None:
             raise Unanswerable(row.failure)
         numbers = {name: getattr(row, name) for name in PREVIEWED}
@@ -200,7 +205,7 @@ class Answering:
 
     async def _test_notification(self, request: Request) -> dict[str, Any]:
         if self.life.notifier is None:
-            raise Unanswerable("no notification urls")
+            raise Unanswerable("no notification urls: set NOTIFY_URLS in .env and start the desk again")
         started = time.perf_counter()
         notice = Notice("info", "Test from the desk", f"asked by {request.by}", "test")
         answer = await self.life.notifier.send_alert(notice)

@@ -14,15 +14,15 @@ from adapters.base import AccountValues, BrokerPosition, NotConnected
 from bridge.account import brake_on_loss, snapshot_of
 from bridge.journal import write_due
 from bridge.life import Life
-from bridge.outlook import Observatory, Outlook
+from bridge.outlook import Observatory, Outlook, applied_before
 from bridge.reconcile import Reconciler
 from database.audit import plain
 from models.appetite import BreachRow
 from models.book import PORTFOLIO, BrokerPositionRow, PortfolioGreeks
-from models.quant.breach import Breach, detect_breaches, measure_use, smallest_hedge_lot
+from models.quant.breach import Breach, LimitUse, breach_key, detect_breaches, measure_use, smallest_hedge_lot
+from models.quant.cautions import cautions
 from models.quant.limits import Limits
 from models.quant.portfolio import Exposure, Holding, PositionGreeks, expose, position_greeks
-from models.quant.regime_rules import Regime
 from models.quant.structure import contract_from_json, contract_to_json
 
 KEEP_POSITION_GREEKS = timedelta(hours=2)
@@ -36,6 +36,8 @@ class Valued:
     limits: Limits
     positions: tuple[PositionGreeks, ...]
     breaches: tuple[Breach, ...]
+    uses: tuple[LimitUse, ...]
+    """Every line, also those that only warn."""
     outlook: Outlook
 
 
@@ -78,8 +80,9 @@ class Valuation:
         rows = _rows(account, valued, machine, desk_now)
         await life.store.book.write_greeks(rows)
         if valued.limits.known:
-            seen = [_breach_row(account, breach, valued, machine) for breach in valued.breaches]
-            await life.store.appetite.record_breaches(account, seen, machine)
+            seen = [_breach_row(account, use, valued.outlook, machine) for use in valued.uses if use.breached]
+            heal = timedelta(seconds=valued.outlook.appetite.watch.heal_seconds)
+            await life.store.appetite.record_breaches(account, seen, machine, heal)
         await brake_on_loss(life, values.data, valued.limits, desk_now)
         await write_due(life, account, rows[0], valued.breaches)
         return valued
@@ -90,16 +93,10 @@ class Valuation:
             Holding(contract_from_json(row.contract_json), row.quantity, row.average_cost)
             for row in await store.book.positions(account)
         ]
-        last = await store.book.latest_greeks(account)
-        said = (last[0].exposure or {}).get("regime") if last else None
-        previous = Regime(said) if said in tuple(Regime) else None
-        outlook = await self._observatory.look([holding.contract for holding in held], desk_now, machine, previous)
+        before = applied_before(await store.book.latest_greeks(account))
+        outlook = await self._observatory.look([holding.contract for holding in held], desk_now, machine, before)
         # many American options times many past days take a good part of a second: orders must not wait for them
-        exposure, positions = await asyncio.to_thread(_priced, held, outlook, money)
-        limits = outlook.limits(money.net_liquidation)
-        lot = smallest_hedge_lot(outlook.view.spx)
-        breaches = detect_breaches(exposure, limits, lot)
-        return Valued(exposure, limits, positions, breaches, outlook)
+        return await asyncio.to_thread(_valued, held, outlook, money)
 
     async def _forget(self) -> None:
         now = self._life.now()
@@ -108,9 +105,14 @@ class Valuation:
             await self._life.store.book.forget_position_greeks(now - KEEP_POSITION_GREEKS)
 
 
-def _priced(held: list[Holding], outlook: Outlook, money: AccountValues) -> tuple[Exposure, tuple[PositionGreeks, ...]]:
+def _valued(held: list[Holding], outlook: Outlook, money: AccountValues) -> Valued:
     exposure = expose(held, outlook.view, money.net_liquidation, money.maintenance_margin, outlook.history)
-    return exposure, position_greeks(held, outlook.view)
+    positions, limits = position_greeks(held, outlook.view), outlook.limits(money.net_liquidation)
+    lot = smallest_hedge_lot(outlook.view.spx)
+    theta_share = outlook.appetite.profiles[outlook.profile].strategy_theta_share
+    watched = cautions(positions, limits, theta_share, outlook.appetite.watch, outlook.view.now)
+    uses = (*measure_use(exposure, limits, lot), *watched)
+    return Valued(exposure, limits, positions, detect_breaches(exposure, limits, lot), uses, outlook)
 
 
 def _row(position: BrokerPosition, machine: datetime) -> BrokerPositionRow:
@@ -151,17 +153,18 @@ def _rows(account: str, valued: Valued, machine: datetime, desk_now: datetime) -
 def exposure_json(valued: Valued) -> dict[str, Any]:
     """What pages and thinkers read: exposure, limits, use of each limit, regime, profile, breaches in words."""
     outlook = valued.outlook
-    lot = smallest_hedge_lot(outlook.view.spx)
     body: dict[str, Any] = plain(
         {
             "exposure": asdict(valued.exposure),
             "limits": valued.limits.to_json(),
-            "use": [use.to_json() for use in measure_use(valued.exposure, valued.limits, lot)],
+            "use": [use.to_json() for use in valued.uses],
             "breaches": [breach.to_json() for breach in valued.breaches],
             "regime": outlook.regime.value,
             "profile": outlook.profile.value,
             "partial": outlook.reading.partial,
             "notes": outlook.reading.notes,
+            "applied": outlook.applied.to_json() if outlook.applied else None,
+            "warnings": outlook.appetite.warnings.get(outlook.profile, ()),
         }
     )
     return body
@@ -175,18 +178,19 @@ def _weakest(positions: Sequence[PositionGreeks]) -> str:
     return "real"
 
 
-def _breach_row(account: str, breach: Breach, valued: Valued, machine: datetime) -> BreachRow:
-    kind = f"{breach.kind.value} {breach.subject}".strip()
+def _breach_row(account: str, line: LimitUse, outlook: Outlook, machine: datetime) -> BreachRow:
+    """The row of a line that is passed: its numbers are known."""
+    assert line.value is not None and line.limit is not None and line.distance is not None
     return BreachRow(
         account_id=account,
-        kind=kind,
-        value=breach.value,
-        limit=breach.limit,
-        distance=breach.distance,
-        use=breach.use,
-        regime=valued.outlook.regime.value,
-        profile=valued.outlook.profile.value,
-        is_cap=breach.is_cap,
+        kind=breach_key(line.kind, line.subject),
+        value=line.value,
+        limit=line.limit,
+        distance=line.distance,
+        use=line.use,
+        regime=outlook.regime.value,
+        profile=outlook.profile.value,
+        is_cap=line.is_cap,
         since=machine,
         last_seen=machine,
     )

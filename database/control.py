@@ -129,7 +129,8 @@ class Control(Requests):
 
     # ── alerts, call log, locks ──────────────────────────────────────────────────────────────────────────────────
     async def raise_alert(self, cause: str, severity: str, title: str, body: str, source: str, now: datetime) -> bool:
-        """One cause, one row: counted when it fires again. True when it was not firing before: notify now."""
+        """One cause, one row: counted when it fires again. True when it was not firing before and nobody silenced it:
+        notify now."""
         async with self.sessions.writing() as session:
             row = (await session.scalars(select(Alert).where(col(Alert.cause) == cause).with_for_update())).first()
             if row is None:
@@ -144,7 +145,7 @@ class Control(Requests):
                 row.first_seen, row.acknowledged_by, row.acknowledged_at, row.count = now, None, None, 0
             row.state, row.severity, row.title, row.body, row.source = FIRING, severity, title, body, source
             row.last_seen, row.count = now, row.count + 1
-            return newly
+            return newly and (row.silenced_until is None or row.silenced_until <= now)
 
     async def settle_alert(self, cause: str, now: datetime) -> bool:
         """The cause is gone; True when it was firing."""
@@ -165,6 +166,12 @@ class Control(Requests):
         async with self.sessions.writing() as session:
             seen = update(Alert).where(col(Alert.id) == id)
             await session.execute(seen.values(acknowledged_by=by, acknowledged_at=now))
+
+    async def silence_alert(self, id: int, until: datetime, by: str, now: datetime) -> None:
+        """Until then its cause neither notifies nor waits for the person; who asked for it is audited."""
+        async with self.sessions.writing(durable=True) as session:
+            await session.execute(update(Alert).where(col(Alert.id) == id).values(silenced_until=until))
+            await self.chain.append(session, by, "silence", f"alert {id}", {"until": until}, now)
 
     async def log_call(self, row: ApiLog) -> None:
         """One exchange with a counterparty; the caller has masked ids and left secrets out."""

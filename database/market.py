@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import delete, func, select
 from sqlmodel import col
@@ -12,11 +12,13 @@ from database.ingest import add_once, upsert_many
 from models.market import (
     Bar,
     ChainRow,
+    DividendRow,
     GreekSnapshot,
     MarketState,
     MarketStateHistory,
     Quote,
     Subscription,
+    SurfaceMisses,
     SurfaceRow,
 )
 from models.quant.option import Contract
@@ -28,7 +30,7 @@ IDENTITIES_PER_QUERY = 500
 
 @dataclass(frozen=True)
 class Market:
-    """Quotes, chains, surfaces, named numbers, wishes and bars. `at` is desk time, `received_at` machine time."""
+    """Quotes, chains, surfaces, dividends, named numbers, wishes, bars. `at` is desk, `received_at` machine time."""
 
     sessions: Sessions
 
@@ -59,8 +61,10 @@ class Market:
                 await add_once(session, rows, ["identity", "at", "source"])
 
     # ── chains and surfaces ──────────────────────────────────────────────────────────────────────────────────────
-    async def chains(self, symbol: str) -> list[ChainRow]:
-        query = select(ChainRow).where(col(ChainRow.symbol) == symbol).order_by(col(ChainRow.trading_class))
+    async def chains(self, symbol: str | None = None) -> list[ChainRow]:
+        """The classes listed on one underlying, or on all of them, by class."""
+        query = select(ChainRow) if symbol is None else select(ChainRow).where(col(ChainRow.symbol) == symbol)
+        query = query.order_by(col(ChainRow.trading_class))
         async with self.sessions.reading() as session:
             return list(await session.scalars(query))
 
@@ -80,6 +84,43 @@ class Market:
     async def write_surface(self, row: SurfaceRow) -> None:
         async with self.sessions.writing() as session:
             await upsert_many(session, [row], ["symbol"], newer="received_at")
+
+    async def misses(self, symbol: str, day: date) -> SurfaceMisses | None:
+        """How far modelled prices were off on one exchange day; None when nothing was counted yet."""
+        async with self.sessions.reading() as session:
+            return await session.get(SurfaceMisses, (symbol, day))
+
+    async def latest_misses(self) -> list[SurfaceMisses]:
+        """The last day counted of every underlying, by symbol."""
+        symbol, day = col(SurfaceMisses.symbol), col(SurfaceMisses.day)
+        last = select(symbol, func.max(day).label("day")).group_by(symbol).subquery()
+        query = select(SurfaceMisses).join(last, (symbol == last.c.symbol) & (day == last.c.day))
+        async with self.sessions.reading() as session:
+            return list(await session.scalars(query.order_by(col(SurfaceMisses.symbol))))
+
+    async def write_misses(self, row: SurfaceMisses) -> None:
+        async with self.sessions.writing() as session:
+            await upsert_many(session, [row], ["symbol", "day"])
+
+    # ── dividends ────────────────────────────────────────────────────────────────────────────────────────────────
+    async def dividends(self, symbols: Iterable[str]) -> list[DividendRow]:
+        """Dividends told of these underlyings, by symbol and ex-date, those gone ex among them."""
+        query = select(DividendRow).where(col(DividendRow.symbol).in_(sorted(set(symbols))))
+        async with self.sessions.reading() as session:
+            return list(await session.scalars(query.order_by(col(DividendRow.symbol), col(DividendRow.ex_date))))
+
+    async def write_dividends(self, symbol: str, source: str, rows: Sequence[DividendRow], today: date) -> None:
+        """What one source says of one underlying from `today` on, in place of what it said before."""
+        async with self.sessions.writing() as session:
+            await session.execute(
+                delete(DividendRow).where(
+                    col(DividendRow.symbol) == symbol,
+                    col(DividendRow.source) == source,
+                    col(DividendRow.ex_date) >= today,
+                )
+            )
+            if rows:
+                await upsert_many(session, rows, ["symbol", "ex_date"])
 
     # ── named numbers ────────────────────────────────────────────────────────────────────────────────────────────
     async def states(self) -> dict[str, MarketState]:

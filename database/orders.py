@@ -11,6 +11,7 @@ from sqlmodel import col
 from database.engine import Sessions
 from models.order import Execution, Order, OrderEvent, TradeJournal, WhatIf
 from models.proposed_trade import Approval, ProposedTrade
+from models.quant.structure import Action, legs_from_json
 
 WORKING = ("intended", "sent", "working", "part_filled", "cancel_requested", "replace_requested", "unknown")
 """Statuses in which an order may still move the book."""
@@ -32,6 +33,12 @@ class InFlight:
     proposal_id: int | None
     order_ref: str | None
     since: datetime
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """Signed contracts it may still bring, by identity; raises LegsError when its legs are not legs."""
+        side = Action(self.action).sign * self.quantity
+        return {leg.contract.identity: side * leg.signed_ratio for leg in legs_from_json(self.legs_json)}
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 Every decision is one compare-and-set on id, status, legs and expiry; whoever comes second is told why in words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -62,6 +62,21 @@ class Proposals:
             await session.flush()
             return _id(row)
 
+    async def renew(self, rows: Sequence[tuple[int | None, ProposedTrade]], now: datetime) -> list[int]:
+        """In one transaction: each row is inserted, and the Pending one before it (None: there was none) becomes
+        Superseded. A row whose predecessor was decided or put to sleep meanwhile is not inserted. Returns the new ids.
+        """
+        before = {id for id, _ in rows if id is not None}
+        awake = or_(col(ProposedTrade.snoozed_until).is_(None), col(ProposedTrade.snoozed_until) <= now)
+        old = (col(ProposedTrade.id).in_(before), col(ProposedTrade.status) == ProposalStatus.PENDING, awake)
+        async with self.sessions.writing() as session:
+            ids = set(await session.scalars(_locked_ids(*old)))
+            fresh = [row for id, row in rows if id is None or id in ids]
+            await session.execute(_ended(sorted(ids), ProposalStatus.SUPERSEDED, now, DESK, "a newer look renewed it"))
+            session.add_all(fresh)
+            await session.flush()
+            return [_id(row) for row in fresh]
+
     async def expire_due(self, now: datetime) -> int:
         """Pending rows past `expires_at` become Expired; how many."""
         due = (col(ProposedTrade.status) == ProposalStatus.PENDING, col(ProposedTrade.expires_at) <= now)
@@ -72,6 +87,15 @@ class Proposals:
             ids = list(await session.scalars(_locked_ids(*due)))
             await session.execute(_ended(ids, ProposalStatus.EXPIRED, now, DESK, "nobody decided in time"))
             return len(ids)
+
+    async def expire_because(self, reasons: Mapping[int, str], now: datetime) -> list[int]:
+        """Those of `reasons` (id → why) that are still Pending become Expired, each with its reason; returns them."""
+        due = (col(ProposedTrade.id).in_(reasons), col(ProposedTrade.status) == ProposalStatus.PENDING)
+        async with self.sessions.writing() as session:
+            ids = list(await session.scalars(_locked_ids(*due)))
+            for id in ids:
+                await session.execute(_ended([id], ProposalStatus.EXPIRED, now, DESK, reasons[id]))
+            return ids
 
     # ── reading them ─────────────────────────────────────────────────────────────────────────────────────────────
     async def pending(self, account_id: str | None, now: datetime, snoozed: bool = False) -> list[ProposedTrade]:
@@ -87,6 +111,19 @@ class Proposals:
         order = (col(ProposedTrade.created_at).desc(), col(ProposedTrade.id))
         async with self.sessions.reading() as session:
             return list(await session.scalars(query.order_by(*order)))
+
+    async def standing(self, account_id: str, origin: str, since: datetime) -> list[ProposedTrade]:
+        """What is Pending of one origin, asleep or not, and what was Rejected of it since; newest first."""
+        rejected = and_(
+            col(ProposedTrade.status) == ProposalStatus.REJECTED, col(ProposedTrade.decided_at) >= since
+        )  # fmt: skip
+        query = select(ProposedTrade).where(
+            col(ProposedTrade.account_id) == account_id,
+            col(ProposedTrade.origin) == origin,
+            or_(col(ProposedTrade.status) == ProposalStatus.PENDING, rejected),
+        )
+        async with self.sessions.reading() as session:
+            return list(await session.scalars(query.order_by(col(ProposedTrade.id).desc())))
 
     async def get(self, id: int) -> ProposedTrade | None:
         async with self.sessions.reading() as session:

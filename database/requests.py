@@ -1,10 +1,11 @@
 """The one way to ask another process for something: a signed row with a deadline, claimed once, answered in place."""
 
 import hmac
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -36,21 +37,24 @@ class Requests:
         assert row.id is not None
         return row.id
 
-    async def claim_requests(self, target: str, by: str, now: datetime) -> list[Request]:
-        """Everything asked of `target` and not yet claimed, oldest first; each is given out exactly once.
+    async def claim_requests(
+        self, target: str, by: str, now: datetime, kinds: Collection[str] | None = None
+    ) -> list[Request]:
+        """Everything (or of `kinds`) asked of `target` and not yet claimed, oldest first; each is given out just once.
 
         What is past its deadline expires; what nobody with the key has signed fails.
         """
-        waiting = (
-            select(Request)
-            .where(col(Request.status) == RequestStatus.ASKED, col(Request.target) == target)
-            .order_by(col(Request.id))
-        )
+        waiting = _waiting(target, kinds)
         if not await self._anything(waiting):
             return []
         async with self.sessions.writing() as session:
             rows = list(await session.scalars(waiting.with_for_update(skip_locked=True)))
             return [row for row in rows if self._claim(row, by, now)]
+
+    async def waiting_requests(self, target: str, kinds: Collection[str]) -> list[int]:
+        """What `claim_requests` would look at, by number; nothing is claimed."""
+        async with self.sessions.reading() as session:
+            return list(await session.scalars(_waiting(target, kinds).with_only_columns(col(Request.id))))
 
     async def _anything(self, waiting: Any) -> bool:
         # Asked on every wake-up: a read first, so that looking does not itself wake everybody.
@@ -105,6 +109,11 @@ class Requests:
     def _signature(self, row: Request) -> str:
         body = [row.kind, row.target, row.payload, row.by, row.created_at, row.deadline]
         return derived_key(derived_key(self.key, "request"), canonical(body).decode()).hex()
+
+
+def _waiting(target: str, kinds: Collection[str] | None) -> Select[Any]:
+    waiting = select(Request).where(col(Request.status) == RequestStatus.ASKED, col(Request.target) == target)
+    return (waiting if kinds is None else waiting.where(col(Request.kind).in_(kinds))).order_by(col(Request.id))
 
 
 async def _present(session: AsyncSession, id: int) -> Request:

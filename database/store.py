@@ -21,6 +21,7 @@ from database.market import Market
 from database.migrations.apply import prepare
 from database.orders import Orders
 from database.proposals import Proposals
+from database.scorecard import Scorecard
 from database.wake import Changes, Wake
 
 
@@ -39,6 +40,7 @@ class Store:
     book: Book
     market: Market
     appetite: Appetite
+    scorecard: Scorecard
     _engines: Engines
     _sessions: Sessions
     _wake: Wake
@@ -101,6 +103,7 @@ async def open_store(url: str, *, mode: str, var_dir: Path, now: datetime) -> St
         book=Book(sessions),
         market=Market(sessions),
         appetite=Appetite(sessions, chain),
+        scorecard=Scorecard(sessions),
         _engines=engines,
         _sessions=sessions,
         _wake=wake,

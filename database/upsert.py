@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Insert, Table
+from sqlalchemy import Insert, Table, and_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import SQLModel
@@ -25,15 +25,19 @@ def upsert(
     keys: Sequence[str],
     keep: Sequence[str] = (),
     newer: str | None = None,
+    where: ColumnElement[bool] | None = None,
 ) -> Insert:
     """INSERT that on a conflict over `keys` takes the new values, except for the columns in `keep`.
 
-    With `newer`, an older value of that column never replaces a newer one (a replayed batch changes nothing).
+    With `newer`, an older value of that column never replaces a newer one (a replayed batch changes nothing); with
+    `where` only a stored row for which it holds is replaced.
     """
     statement = _insert(dialect, model)
     skip = {*keys, *keep, "id"}
     fresh = {c.name: statement.excluded[c.name] for c in table_of(model).columns if c.name not in skip}
-    where = statement.excluded[newer] >= table_of(model).c[newer] if newer else None
+    if newer:
+        later = statement.excluded[newer] >= table_of(model).c[newer]
+        where = later if where is None else and_(where, later)
     result: Insert = statement.on_conflict_do_update(index_elements=list(keys), set_=fresh, where=where)
     return result
 

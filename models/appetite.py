@@ -22,14 +22,17 @@ class LimitsVersion(SQLModel, table=True):
 
 
 class Override(SQLModel, table=True):
-    """A person's exception for one measure or symbol, with an end and a reason; it can only tighten."""
+    """A person's exception, with a reason and perhaps an end; it can only tighten (`models.quant.overrides`)."""
 
     __tablename__ = "overrides"
 
     id: int | None = Field(default=None, primary_key=True, sa_type=id_type())
     subject: str
+    """`SPX`, `SPX family`, `SPX / short_strangle` or `any / short_strangle`."""
     rule: str
+    """none, close_only, reduce_only or multiplier."""
     value: str
+    """The multiplier as written, such as 0.5; empty for the other rules."""
     by: str
     reason: str
     at: datetime = Field(sa_type=UtcDateTime)

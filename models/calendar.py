@@ -229,6 +229,15 @@ def regular_session(day: date, hours: Hours = Hours.EQUITY) -> Span | None:
     return next((span for span in spans(hours, day) if span.kind is SpanKind.REGULAR), None)
 
 
+def is_over(day: date, now: datetime, hours: Hours = Hours.EQUITY) -> bool:
+    """Whether the regular session of `day` has ended at `now`; a day without one is over when it begins."""
+    today = now.astimezone(NEW_YORK).date()
+    if day != today:
+        return day < today
+    regular = regular_session(day, hours)
+    return regular is None or regular.end <= now
+
+
 def latest_session_day(now: datetime, hours: Hours = Hours.EQUITY) -> date:
     """Today if its regular session has begun, else the last session day before."""
     today = now.astimezone(NEW_YORK).date()

@@ -102,6 +102,7 @@ class RequestKind(StrEnum):
     FLATTEN = "flatten"
     DOCTOR = "doctor"
     TEST_NOTIFICATION = "test_notification"
+    HAND_TICKET = "hand_ticket"
 
 
 class RequestStatus(StrEnum):
@@ -120,7 +121,7 @@ class Request(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True, sa_type=id_type())
     kind: str = Field(index=True)
     target: str = "bridge"
-    """Who answers: bridge, or an agent's name for run_now."""
+    """Who answers: bridge, or an agent's name for run_now and hand_ticket."""
     payload: dict[str, Any] = Field(sa_type=json_type())
     by: str
     created_at: datetime = Field(sa_type=UtcDateTime)

@@ -1,6 +1,6 @@
-"""The market as the desk last saw it: quotes, chains, fitted surfaces, the watch list of indices, bars."""
+"""The market as the desk last saw it: quotes, chains, fitted surfaces, dividends, the watch list of indices, bars."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint
@@ -31,6 +31,8 @@ class Quote(SQLModel, table=True):
     vendor_theta: float | None = None
     under_price: float | None = None
     halted: bool = False
+    open_interest: float | None = None
+    """Contracts open as of the last clearing; brokers tell it once a day, many not at all."""
     at: datetime = Field(sa_type=UtcDateTime)
     received_at: datetime = Field(sa_type=UtcDateTime)
 
@@ -85,6 +87,39 @@ class SurfaceRow(SQLModel, table=True):
     """Root mean square distance of the fitted to the quoted volatility, as a fraction (0.001 = .1 vol point)."""
     at: datetime = Field(sa_type=UtcDateTime)
     received_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SurfaceMisses(SQLModel, table=True):
+    """How far one day's modelled prices were from the real quotes that came later, counted by size.
+
+    Each list counts misses per bin of `models.quant.surface_misses.EDGES`: in price points, in vol points, and in
+    half-spreads of the real quote.
+    """
+
+    __tablename__ = "surface_misses"
+
+    symbol: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    """The exchange's day."""
+    points: list[int] = Field(sa_type=json_type())
+    vol_points: list[int] = Field(sa_type=json_type())
+    half_spreads: list[int] = Field(sa_type=json_type())
+    since: datetime = Field(sa_type=UtcDateTime)
+    at: datetime = Field(sa_type=UtcDateTime)
+    """First and last counted, desk time."""
+
+
+class DividendRow(SQLModel, table=True):
+    """A cash dividend to come, per share. What its source says next replaces what it said before."""
+
+    __tablename__ = "dividends"
+
+    symbol: str = Field(primary_key=True)
+    ex_date: date = Field(primary_key=True)
+    amount: float
+    source: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    """When it was told, desk time."""
 
 
 class MarketState(SQLModel, table=True):

@@ -74,13 +74,27 @@ class ProposedTrade(SQLModel, table=True):
     profile: str | None = None
     optimum_gap: float | None = None
     scores: dict[str, Any] | None = Field(default=None, sa_type=json_type())
-    """Numbers the card shows: `rank`, `cost`, `cure`, `before`/`change`/`after` per measure, `checks`, `worst_cell`."""
+    """Numbers the card shows: `rank`, `cost`, `cure`, `before`/`change`/`after` per measure, `checks`, `worst_cell`,
+    `asked` (the size before overrides cut it), `manage` (what a rule of management found: its `title` and facts)."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     snoozed_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     decided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     decided_by: str | None = None
     decision_reason: str | None = None
+
+
+def asked_of(proposal: ProposedTrade) -> int:
+    """The size that was found or typed, before overrides cut it to the proposal's quantity."""
+    said = (proposal.scores or {}).get("asked")
+    return said if isinstance(said, int) and not isinstance(said, bool) else proposal.quantity
+
+
+def origin_words(proposal: ProposedTrade) -> str:
+    """Who thought of it and, of a management proposal, why: `hedge`, `manage: 21 days left`."""
+    said = (proposal.scores or {}).get("manage")
+    title = said.get("title") if isinstance(said, dict) else None
+    return f"{proposal.origin}: {title}" if title else str(proposal.origin)
 
 
 @dataclass(frozen=True)

@@ -150,8 +150,14 @@ def _api_mode(name: str, raw: str) -> str:
     return word
 
 
-def _urls(_name: str, raw: str) -> tuple[str, ...]:
-    return tuple(part for part in raw.split() if part)
+def _urls(name: str, raw: str) -> tuple[str, ...]:
+    """Channels, a space between them; an entry may hold a secret, so a refusal names its place and never repeats it."""
+    entries = tuple(raw.split())
+    for place, entry in enumerate(entries, 1):
+        scheme, mark, rest = entry.partition("://")
+        if not (mark and rest and scheme[:1].isalpha() and scheme.isascii()):
+            raise SettingsError(f"{name}: entry {place} is not a URL such as tgram://bottoken/chat; correct it in .env")
+    return entries
 
 
 VARIABLES: dict[str, tuple[str, Callable[[str, str], Any]]] = {

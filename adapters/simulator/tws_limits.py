@@ -18,6 +18,8 @@ class Rules:
     identical_history: float = 15.0
     what_if_seconds: float = 0.02  # how long one what-if takes; the others of the user wait their turn
     what_ifs_waiting: int = 8
+    what_ifs_lost: frozenset[int] = frozenset()  # these of the user's what-ifs, counted from 1, are never answered
+    what_ifs_unset: frozenset[int] = frozenset()  # these are answered with the initial margin alone
     snapshot_patience: float = 11.0
     tick_seconds: float = 0.25
     account_seconds: float = 3.0

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from adapters.simulator import tws_replies as reply
+from adapters.simulator.dividends import dividends_of
 from adapters.simulator.tickets import OrderLeg, market_of
 from adapters.simulator.tws_contracts import listed, resolve, resolve_bag
 from adapters.simulator.tws_limits import Lines, Rules
@@ -17,7 +18,8 @@ from adapters.simulator.tws_link import Link
 from adapters.simulator.tws_order_replies import Fields
 from adapters.simulator.tws_requests import MarketDataRequest, WireLeg
 from adapters.simulator.types import Instrument, ModelGreeks, RejectedByVenue, VenueQuote
-from models.quant.product import product_of
+from models.quant.option import SecType
+from models.quant.product import NEW_YORK, product_of
 
 if TYPE_CHECKING:
     from adapters.simulator.market import Market
@@ -25,12 +27,13 @@ if TYPE_CHECKING:
 
 BID_SIZE, BID, ASK, ASK_SIZE, LAST, LAST_SIZE, HIGH, LOW, VOLUME, CLOSE = range(10)
 BID_GREEKS, ASK_GREEKS, MODEL_GREEKS = 10, 11, 13
-OPEN, IMPLIED_VOL, CALL_INTEREST, PUT_INTEREST, LAST_TIME, HALTED = 14, 24, 27, 28, 45, 49
+OPEN, IMPLIED_VOL, CALL_INTEREST, PUT_INTEREST, LAST_TIME, HALTED, DIVIDENDS = 14, 24, 27, 28, 45, 49, 59
 DELAYED = {
     BID_SIZE: 69, BID: 66, ASK: 67, ASK_SIZE: 70, LAST: 68, LAST_SIZE: 71, HIGH: 72, LOW: 73, VOLUME: 74, CLOSE: 75,
     BID_GREEKS: 80, ASK_GREEKS: 81, MODEL_GREEKS: 83, OPEN: 76, LAST_TIME: 88, HALTED: 90,
 }  # fmt: skip
 NO_PRICE = (-1.0, 0.0)  # IBKR's "nobody quotes": price -1, size 0
+USUAL_SIZE = 25.0
 NOT_COMPUTED = "not computed"
 SIZE_OF = {BID: BID_SIZE, ASK: ASK_SIZE, LAST: LAST_SIZE}
 
@@ -58,8 +61,9 @@ class Board:
 
 
 def _priced(price: float | None, size: float | None) -> tuple[float, float]:
-    """A known price needs a size above zero, or clients read it as "nobody quotes"; an unknown size says 1."""
-    return NO_PRICE if price is None else (price, size or 1.0)
+    """A known price needs a size above zero, or clients read it as "nobody quotes"; an unknown size, which is all that
+    a chain recorded after hours has, says a usual one."""
+    return NO_PRICE if price is None else (price, size or USUAL_SIZE)
 
 
 def quote_ticks(quote: VenueQuote) -> Ticks:
@@ -242,10 +246,21 @@ class QuoteDesk:
             if "101" in line.request.generic and quote is not None and quote.open_interest is not None:
                 is_call = line.item.contract.right == "C"
                 ticks[CALL_INTEREST if is_call else PUT_INTEREST] = float(quote.open_interest)
-        elif "106" in line.request.generic:
+            return
+        if "106" in line.request.generic:
             volatility = near_volatility(self._market, line.item, board.quote, board.model)
             if volatility is not None:
                 ticks[IMPLIED_VOL] = round(volatility, 6)
+        if "456" in line.request.generic and line.item.contract.sec_type is SecType.STOCK:
+            ticks[DIVIDENDS] = _dividends(line.item.contract.symbol, self._clock.now())
+
+
+def _dividends(symbol: str, now: datetime) -> str:
+    """IBKR's text: past twelve months, next twelve months, next ex-date, next amount; empty where there is none."""
+    told = dividends_of(symbol, now.astimezone(NEW_YORK).date())
+    if told is None:
+        return ",,,"
+    return f"{told.a_year:g},{told.a_year:g},{told.next_ex:%Y%m%d},{told.next_amount:g}"
 
 
 def _complete(ticks: Ticks, is_option: bool) -> bool:

@@ -232,9 +232,15 @@ def commission_report(exec_id: str, commission: float, currency: str, realized: 
 
 
 def what_if_state(
-    before: Sequence[float], after: Sequence[float], commission: float, currency: str, warning: str
+    before: Sequence[float], after: Sequence[float], commission: float, currency: str, warning: str, unset: bool = False
 ) -> OrderState:
-    """A what-if's answer from (initial, maintenance, equity) before and after; the change is after minus before."""
+    """A what-if's answer from (initial, maintenance, equity) before and after; the change is after minus before.
+
+    `unset`: the initial margin alone is known; the broker's marker stands for the rest.
+    """
     change = [round(b - a, 6) for a, b in zip(before, after, strict=True)]
-    text = tuple(f"{value:.2f}" for value in (*before, *change, *after))
+    text: tuple[object, ...] = tuple(f"{value:.2f}" for value in (*before, *change, *after))
+    if unset:
+        known = tuple(value if name.startswith("init") else UNSET for name, value in zip(_MARGINS, text, strict=True))
+        return OrderState("PreSubmitted", known, currency=currency, warning=warning)
     return OrderState("PreSubmitted", text, commission, None, None, currency, warning)

@@ -47,14 +47,19 @@ class WhatIfLane:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._turn = asyncio.Lock()
-        self._queued = 0
+        self._queued = self._joined = 0
 
-    def join(self) -> bool:
-        """Take a place in the queue; False when it is full. Who joined must take its `turn`."""
+    def join(self) -> int | None:
+        """Take a place in the queue: its number from 1, or None when it is full. Who joined must take its `turn`."""
         if self._queued >= self._rules.what_ifs_waiting:
-            return False
+            return None
         self._queued += 1
-        return True
+        self._joined += 1
+        return self._joined
+
+    def leave(self) -> None:
+        """Give the place back without an answer."""
+        self._queued -= 1
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -64,7 +69,7 @@ class WhatIfLane:
                 await asyncio.sleep(self._rules.what_if_seconds)
                 yield
         finally:
-            self._queued -= 1
+            self.leave()
 
 
 class OrderDesk:
@@ -138,11 +143,15 @@ class OrderDesk:
 
     # ── what-if ──────────────────────────────────────────────────────────────────────────────────────────────────
     def _queue_what_if(self, place: PlaceOrder, contract: WireContract, ticket: Ticket) -> None:
-        if not self._lane.join():
+        number = self._lane.join()
+        if number is None:
             raise RejectedByVenue(322, "Error processing request: too many what-if orders are waiting")
-        self._link.spawn(self._what_if(place, contract, ticket))
+        if number in self._rules.what_ifs_lost:
+            self._lane.leave()
+            return
+        self._link.spawn(self._what_if(place, contract, ticket, number in self._rules.what_ifs_unset))
 
-    async def _what_if(self, place: PlaceOrder, contract: WireContract, ticket: Ticket) -> None:
+    async def _what_if(self, place: PlaceOrder, contract: WireContract, ticket: Ticket, unset: bool) -> None:
         async with self._lane.turn():
             try:
                 answer = self._venue.account.what_if(ticket)
@@ -152,7 +161,7 @@ class OrderDesk:
         assert self._link.client_id is not None
         line = OrderLine(restated(place, ticket), contract, self._link.client_id, 0, legs_text(contract))
         money = (_margins(answer.before), _margins(answer.after))
-        state = order_reply.what_if_state(*money, answer.commission, "USD", answer.warning)
+        state = order_reply.what_if_state(*money, answer.commission, "USD", answer.warning, unset)
         self._link.send(order_reply.open_order(self._link.version, line, state))
 
     # ── cancelling ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,18 +1,24 @@
 """What is held: by underlying, then position by position with its greeks; what could not be priced stands on top."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 import streamlit as st
 
 from app import format as fmt
 from app import grids, look
-from app.cockpit import cockpit_or_stop, live
+from app.cockpit import Cockpit, cockpit_or_stop, live
 from app.pulse import Pulse
+from app.wording import contract_or_none
+from models.book import Position
+from models.quant.structure import QuoteSource
 
 
 def body() -> None:
     cockpit = cockpit_or_stop()
     pulse = cockpit.pulse()
     positions = cockpit.ask(lambda store: store.book.positions(pulse.account_id))
-    records = grids.book_rows(pulse.positions, positions, pulse.desk_at)
+    records = grids.book_rows(pulse.positions, positions, pulse.desk_at, _priced_at(cockpit, pulse, positions))
     age = fmt.age(fmt.seconds_between(pulse.portfolio.at, pulse.at)) if pulse.portfolio else "no valuation"
     st.html(
         look.heading("Book", f"{fmt.plural(len(records), 'position')} · valued {age} ago · own greeks, in currency")
@@ -33,6 +39,19 @@ def body() -> None:
     st.html(look.heading("By underlying", "a sum with an unknown part is n/a"))
     st.html(grids.underlying_table(grids.by_underlying(records)))
     _positions(records, pulse)
+
+
+def _priced_at(cockpit: Cockpit, pulse: Pulse, positions: Sequence[Position]) -> dict[str, datetime]:
+    """When each mark was made: a modelled one with its surface, any other with its quote."""
+    modelled = {row.contract for row in pulse.positions if row.source == QuoteSource.MODELLED}
+    quoted = [row.contract for row in pulse.positions if row.contract not in modelled]
+    surfaces = cockpit.ask(lambda store: store.market.surfaces()) if modelled else {}
+    found = {name: quote.at for name, quote in cockpit.ask(lambda store: store.market.quotes(quoted)).items()}
+    for held in positions:
+        contract = contract_or_none(held.contract_json)
+        if held.identity in modelled and contract is not None and contract.symbol in surfaces:
+            found[held.identity] = surfaces[contract.symbol].at
+    return found
 
 
 def _why_empty(pulse: Pulse) -> str:

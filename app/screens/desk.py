@@ -1,6 +1,8 @@
 """Home: what needs the person now, how the book stands against its limits, and what the staff last said."""
 
+from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import streamlit as st
 
@@ -15,18 +17,50 @@ from models.order import Execution
 def body() -> None:
     cockpit = cockpit_or_stop()
     pulse = cockpit.pulse()
-    left, right = st.columns([7, 5], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         _needs(needs(pulse), pulse)
         _day(cockpit, pulse)
+        _markets(pulse)
+    with right:
+        _limits(pulse)
+    left, right = st.columns([7, 5], gap="medium")
+    with left:
         _book(cockpit, pulse)
     with right:
-        regime = str(pulse.exposure.get("regime") or "unknown regime").replace("_", " ")
-        st.html(look.heading("Book against its limits", f"{regime} · profile {pulse.exposure.get('profile') or 'n/a'}"))
-        with st.container(border=True):
-            st.html(limits.exposure_bars(pulse.exposure))
-        _markets(pulse)
         _staff(pulse)
+
+
+def _limits(pulse: Pulse) -> None:
+    """Every limit with its use, distance and since when; what is only watched stands apart."""
+    exposure, since = pulse.exposure, limits.Since(pulse.breaches, pulse.at)
+    regime = str(exposure.get("regime") or "unknown regime").replace("_", " ")
+    partial = " (partial)" if exposure.get("partial") else ""
+    profile = exposure.get("profile") or "n/a"
+    st.html(look.heading("Book against its limits", f"{regime}{partial} · profile {profile}"))
+    if notes := _regime_notes(exposure):
+        st.html(notes)
+    with st.container(border=True):
+        st.html(limits.limit_lines(exposure, since))
+    watched, contradictions = limits.caution_lines(exposure, since), exposure.get("warnings") or ()
+    if watched or contradictions:
+        st.html(look.heading("Warnings", "watched only: they refuse nothing and alert nobody"))
+    if watched:
+        with st.container(border=True):
+            st.html(watched)
+    if contradictions:
+        said = "".join(f"<span>{escape(str(words))}.</span>" for words in contradictions)
+        st.html(f'<div class="n-blocks"><b>Profile {escape(str(profile))} contradicts itself</b>{said}</div>')
+
+
+def _regime_notes(exposure: Mapping[str, Any]) -> str:
+    """What the regime does not know, and what follows from it; empty when nothing is missing."""
+    notes = "; ".join(str(note) for note in exposure.get("notes") or ())
+    flagged = (exposure.get("limits") or {}).get("flagged") or ()
+    if flagged:
+        words = f"{notes}. The tightest known limits are in force; only trades that reduce are proposed."
+        return f'<div class="n-blocks" role="status"><span>{escape(words)}</span></div>'
+    return f'<span class="n-sub">{escape(notes)}</span>' if notes else ""
 
 
 def _needs(found: tuple[Need, ...], pulse: Pulse) -> None:

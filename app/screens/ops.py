@@ -10,7 +10,8 @@ from app.cockpit import Cockpit, cockpit_or_stop, live, machine_now
 from app.decide import Outcome
 from app.pulse import Pulse
 from app.staff import others_at_work, staff_of
-from app.status import State, agent_state
+from app.status import State, agent_state, is_silent
+from app.wording import misses_in_words
 from models.control import Alert, Heartbeat, RequestKind
 from models.settings import Staff
 
@@ -31,6 +32,7 @@ def body() -> None:
         _alerts(cockpit, pulse)
         _asked(cockpit)
         _desk_facts(pulse)
+        _surfaces(cockpit)
     with right:
         _log(cockpit)
         _keys()
@@ -112,6 +114,15 @@ def _alerts(cockpit: Cockpit, pulse: Pulse) -> None:
                     on_click=_acknowledge,
                     args=(cockpit, alert.id),
                 )
+            if not is_silent(alert, pulse.at):
+                st.button(
+                    "Silence 1 h",
+                    key=f"silence-{alert.id}",
+                    type="tertiary",
+                    on_click=_silence,
+                    args=(cockpit, alert.id),
+                    help="Its cause notifies nobody and asks for nothing for an hour; it stays in this list.",
+                )
 
 
 def _alert(alert: Alert) -> str:
@@ -119,6 +130,8 @@ def _alert(alert: Alert) -> str:
     first, last = (fmt.eastern(at, seconds=False) for at in (alert.first_seen, alert.last_seen))
     seen = f"{first}–{last} ET · {alert.count}×"
     ack = f" · seen by {alert.acknowledged_by}" if alert.acknowledged_by else ""
+    if alert.silenced_until is not None:
+        ack += f" · silent until {fmt.eastern(alert.silenced_until, seconds=False)} ET"
     return (
         f'<div class="n-need"><span>{look.chip(alert.severity, tone)}</span><span>{escape(alert.title)} '
         f'<small>{escape(alert.body)} <span class="n-num">{escape(seen + ack)}</span></small></span></div>'
@@ -129,8 +142,12 @@ def _acknowledge(cockpit: Cockpit, alert_id: int) -> None:
     cockpit.act(lambda store: decide.acknowledge(store, alert_id, cockpit.trader, machine_now()), "alerts")
 
 
+def _silence(cockpit: Cockpit, alert_id: int) -> None:
+    cockpit.act(lambda store: decide.silence(store, alert_id, cockpit.trader, machine_now()), "alerts")
+
+
 KEYS = (
-    ("1 – 5", "open a page"),
+    ("1 – 8", "open a page"),
     ("J, K", "next, previous proposal"),
     ("Ctrl + Enter", "approve the open card"),
     ("X, S", "reject (choose the reason first), snooze"),
@@ -146,7 +163,21 @@ def _keys() -> None:
 def _asked(cockpit: Cockpit) -> None:
     """What was asked from this page, and what came back."""
     st.html(look.heading("Asked of the staff", "from this tab; every request has a deadline"))
-    st.button("Doctor", key="doctor", on_click=_doctor, args=(cockpit,), help="The bridge examines its own connection.")
+    with st.container(horizontal=True, gap="xsmall"):
+        st.button(
+            "Doctor",
+            key="doctor",
+            on_click=_ask_bridge,
+            args=(cockpit, RequestKind.DOCTOR),
+            help="The bridge examines its own connection.",
+        )
+        st.button(
+            "Test notification",
+            key="test-notification",
+            on_click=_ask_bridge,
+            args=(cockpit, RequestKind.TEST_NOTIFICATION),
+            help="One notice to every channel of NOTIFY_URLS; the answer names the ones that did not take it.",
+        )
     numbers: list[int] = st.session_state.get("asked", [])
     rows = []
     for number in reversed(numbers[-6:]):
@@ -161,12 +192,8 @@ def _asked(cockpit: Cockpit) -> None:
         st.html(look.table(("Request", "State", "Answer"), rows, css="n-words"))
 
 
-def _doctor(cockpit: Cockpit) -> None:
-    _remember(
-        cockpit.act(
-            lambda store: decide.ask_bridge(store, RequestKind.DOCTOR, {}, cockpit.trader, machine_now()), "doctor"
-        )
-    )
+def _ask_bridge(cockpit: Cockpit, kind: RequestKind) -> None:
+    _remember(cockpit.act(lambda store: decide.ask_bridge(store, kind, {}, cockpit.trader, machine_now()), str(kind)))
 
 
 def _remember(outcome: Outcome) -> None:
@@ -186,6 +213,16 @@ def _desk_facts(pulse: Pulse) -> None:
         ("Last look at the memory", f"{pulse.latency * 1000:.0f} ms"),
     )
     st.html(look.table(("Fact", "Value"), [(escape(name), escape(value)) for name, value in facts]))
+
+
+def _surfaces(cockpit: Cockpit) -> None:
+    """How far modelled prices were from the real quotes that came later, one line per underlying."""
+    st.html(look.heading("Modelled prices", "against the real quotes that came later, counted by the streams"))
+    days = cockpit.ask(lambda store: store.market.latest_misses())
+    if not days:
+        st.html(look.empty("Nothing was counted yet.", "The first counts come when a modelled contract is quoted."))
+    for day in days:
+        st.html(f'<p class="n-sub n-num">{escape(misses_in_words(day))}</p>')
 
 
 def _log(cockpit: Cockpit) -> None:

@@ -12,7 +12,8 @@ from app.blocking import Card
 from app.cockpit import Cockpit, cockpit_or_stop, live, machine_now
 from app.decide import Outcome, Shown
 from app.pulse import Pulse
-from models.proposed_trade import Check, Origin, ProposalStatus, ProposedTrade
+from app.reasons import reasons_line
+from models.proposed_trade import Check, Origin, ProposalStatus, ProposedTrade, origin_words
 from models.settings import Mode
 
 EVERY = 3.0
@@ -59,6 +60,8 @@ def _queue(cards: list[ProposedTrade], chosen: int | None, pulse: Pulse) -> None
     with st.container(key="queue", gap="xsmall"):
         for card in cards:
             terms = f"{fmt.debit_or_credit(card.limit_price)} · {fmt.countdown(card.expires_at - pulse.at)} left"
+            if card.origin == Origin.MANAGE:
+                terms += f" · {origin_words(card)}"
             st.button(
                 f"**{card.strategy_name} ×{card.quantity}**  \n:gray[{terms}]",
                 key=f"open-{card.id}",
@@ -144,6 +147,7 @@ def _card(cockpit: Cockpit, pulse: Pulse, proposal_id: int) -> None:
     strikes.html(view.ruler(card) or "&nbsp;")  # a hedge in futures or shares has no strikes
     st.html(view.rationale(card.proposal))
     st.html(view.price_line(card))
+    st.html(reasons_line(card.proposal))
     if card.proposal.status == ProposalStatus.PENDING:
         _actions(cockpit, card)
     else:
@@ -262,8 +266,7 @@ def _say(about: str) -> None:
     """What the last deed about this card came to; it stays until the next one."""
     said = st.session_state.get(f"said:{about}")
     if said is not None:
-        mark = "✓" if said.done else "✕"
-        st.html(f'<div class="n-said {"n-gain" if said.done else "n-loss"}">{mark} {escape(said.sentence)}</div>')
+        st.html(look.said(said.done, said.sentence))
 
 
 def _arm(proposal_id: int | None) -> None:
@@ -299,6 +302,6 @@ def _leave(outcome: Outcome) -> None:
 
 
 if st.session_state.get("arrived"):
-    _open(None)
+    _open(st.session_state.pop("card-wanted", None))
     st.session_state.pop("said:queue", None)
 live(body, "Proposals", EVERY)

@@ -18,7 +18,8 @@ import models.book
 import models.control
 import models.market
 import models.order
-import models.proposed_trade  # noqa: F401 – importing the nouns registers their tables
+import models.proposed_trade
+import models.scorecard  # noqa: F401 – importing the nouns registers their tables
 from models.columns import Money, UtcDateTime
 
 

@@ -16,10 +16,28 @@ from models.quant.room import STRESS, WIDTH, Floats, Room, TicketRoom, room_of, 
 from models.quant.structure import Leg
 
 
-def columns_of(vectors: ContractVectors, limits: Limits) -> Floats:
-    """Measures per one contract long (N, WIDTH): spx_delta, gamma, vega as the profile measures it, theta, stress."""
-    vega = vectors.vega_weighted if limits.vega_measure == "vega_weighted" else vectors.vega
-    return np.column_stack([vectors.spx_delta, vectors.gamma, vega, vectors.theta, vectors.stress])
+def columns_of(scene: Scene) -> Floats:
+    """Measures per one contract long (N, WIDTH): spx_delta, gamma, vega as the profile has it, theta, stress, tail."""
+    v = scene.vectors
+    vega = v.vega_weighted if scene.limits.vega_measure == "vega_weighted" else v.vega
+    return np.column_stack([v.spx_delta, v.gamma, vega, v.theta, v.stress, _tail(scene)])
+
+
+TAIL_DAYS = 5
+"""Days about the one whose loss is the value at risk: alone it would be an accident of that day."""
+
+
+def _tail(scene: Scene) -> Floats:
+    """Mean profit (N,) of the days about the book's value at risk; 0 where past days are not asked."""
+    history = scene.vectors.history
+    if history is None or scene.exposure.var_95 is None:
+        return np.zeros(len(scene.vectors))
+    held = scene.vectors.quantities(dict(scene.held))
+    rows = np.flatnonzero(held)
+    profit = held[rows] @ history[rows]
+    days = np.argsort(np.abs(profit + scene.exposure.var_95), kind="stable")[:TAIL_DAYS]
+    mean: Floats = history[:, days].mean(axis=1)
+    return mean
 
 
 def book_measures(exposure: Exposure, limits: Limits) -> Floats:
@@ -27,7 +45,8 @@ def book_measures(exposure: Exposure, limits: Limits) -> Floats:
     vega = exposure.vega_weighted if limits.vega_measure == "vega_weighted" else exposure.vega
     greeks = [np.nan if x is None else x for x in (exposure.spx_delta, exposure.gamma, vega, exposure.theta)]
     stress = exposure.stress if exposure.stress is not None else [np.nan] * (STRESS.stop - STRESS.start)
-    return np.array([*greeks, *stress], dtype=np.float64)
+    tail = np.nan if exposure.var_95 is None else -exposure.var_95
+    return np.array([*greeks, *stress, tail], dtype=np.float64)
 
 
 def add_up(amounts: Mapping[str, float], vectors: ContractVectors, columns: Floats) -> Floats:
@@ -40,9 +59,9 @@ def add_up(amounts: Mapping[str, float], vectors: ContractVectors, columns: Floa
     return total
 
 
-def scene_room(scene: Scene, theta_too: bool = False) -> Room:
+def scene_room(scene: Scene, theta_too: bool = False, tail_too: bool = False) -> Room:
     """Room of the scene's book with its orders in flight at their worst; raises ValueError when limits are unknown."""
-    columns = columns_of(scene.vectors, scene.limits)
+    columns = columns_of(scene)
     flights = [add_up(order, scene.vectors, columns) for order in scene.in_flight]
     return room_of(
         book_measures(scene.exposure, scene.limits),
@@ -53,6 +72,8 @@ def scene_room(scene: Scene, theta_too: bool = False) -> Room:
         with_stress=not scene.mock,
         with_theta=theta_too,
         short_notional=None if scene.mock else scene.exposure.short_notional,
+        contracts=None if scene.mock else scene.exposure.contracts,
+        with_tail=tail_too,
     )
 
 
@@ -85,7 +106,7 @@ def legs_room(scene: Scene, legs: Sequence[Leg], quantity: int) -> TicketRoom | 
     """
     if not scene.limits.known:
         return None
-    columns = columns_of(scene.vectors, scene.limits)
+    columns = columns_of(scene)
     unit = add_up({leg.contract.identity: float(leg.signed_ratio) for leg in legs}, scene.vectors, columns)
     closes = only_closes(legs, quantity, closable(scene.held, scene.in_flight))
     whole = {leg.contract.identity: float(leg.signed_ratio * quantity) for leg in legs}
@@ -93,7 +114,10 @@ def legs_room(scene: Scene, legs: Sequence[Leg], quantity: int) -> TicketRoom | 
     return ticket_room(scene_room(scene), unit, closes, also)
 
 
-_LINEAR = (BreachKind.VEGA, BreachKind.DELTA, BreachKind.GAMMA, BreachKind.STRESS_NEAR, BreachKind.STRESS_WORST)
+_LINEAR = (
+    BreachKind.VEGA, BreachKind.DELTA, BreachKind.GAMMA, BreachKind.STRESS_NEAR, BreachKind.STRESS_WORST,
+    BreachKind.EXCESS_LIQUIDITY,
+)  # fmt: skip
 
 
 def nonlinear_harm(scene: Scene, added: Mapping[str, float]) -> list[str]:

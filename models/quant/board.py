@@ -61,20 +61,6 @@ class Board:
         found = self.at(self.group[rows], self.strike[rows] + points, _NEAR * np.abs(points))
         return np.where(found == rows, -1, found)
 
-    def later(self, rows: Rows, days: float, shift: float) -> Rows:
-        """The same class and right at the first expiry at least `days` later, strike shifted by a fraction of spot."""
-        points = shift * self.spot[rows]
-        slack = np.where(points == 0, 0.01, _NEAR * np.abs(points))
-        return self.at(self.later_group(rows, days), self.strike[rows] + points, slack)
-
-    def later_group(self, rows: Rows, days: float) -> Rows:
-        found = np.full(len(rows), -1, dtype=np.int64)
-        for (klass, call), (dtes, groups) in self.lookup.items():
-            mine = (self.klass[rows] == klass) & (self.is_call[rows] == call) & self.is_option[rows]
-            place = np.searchsorted(dtes, self.dte[rows[mine]] + days)
-            found[mine] = np.where(place < len(dtes), groups[np.minimum(place, len(dtes) - 1)], -1)
-        return found
-
     def around(self, below: float, above: float) -> tuple[Rows, Rows]:
         """(puts, calls) of every class and expiry at spot × (1 + below) and spot × (1 + above)."""
         puts, calls = [], []
@@ -96,8 +82,11 @@ class Board:
         return (np.concatenate(puts), np.concatenate(calls)) if puts else (nothing, nothing)
 
 
-def board_of(vectors: ContractVectors, held: Mapping[str, float], rules: HedgeRules) -> Board:
-    """Lay the vectors out. A row with an unknown number is never a leg; only benchmarks open anything."""
+def board_of(
+    vectors: ContractVectors, held: Mapping[str, float], rules: HedgeRules, fair: NDArray[np.bool_] | None = None
+) -> Board:
+    """Lay the vectors out. A row with an unknown number is never a leg; only benchmarks whose market is `fair` (N,)
+    open anything. `held` is what may still be closed, signed, by identity."""
     contracts, known, options = vectors.contracts, vectors.known, vectors.is_option
     allowed = set(rules.benchmarks)
     benchmark = np.array([c.symbol in allowed or c.trading_class in allowed for c in contracts], dtype=bool)
@@ -108,7 +97,15 @@ def board_of(vectors: ContractVectors, held: Mapping[str, float], rules: HedgeRu
     dte = np.where(options, vectors.dte, np.nan)
     with np.errstate(invalid="ignore"):
         worth = vectors.value >= rules.least_price * vectors.multiplier
-        window = options & benchmark & known & worth & (dte >= rules.dte_min) & (dte <= rules.dte_max)
+        window = (
+            options
+            & benchmark
+            & known
+            & worth
+            & (True if fair is None else fair)
+            & (dte >= rules.dte_min)
+            & (dte <= rules.dte_max)
+        )
     group, lookup = _groups(klass, is_call, dte, window)
     rows = np.flatnonzero(window)
     rows = rows[np.lexsort((strike[rows], group[rows]))]

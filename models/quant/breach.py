@@ -12,6 +12,7 @@ from typing import Any
 from models.quant.limits import Limits
 from models.quant.portfolio import SPX_GROUP, Exposure
 from models.quant.regime_rules import Regime
+from models.quant.scenario import SHOCK_CELL
 
 NEAR_NOTHING = 1e-6
 """Limits and exposures are money with six decimals; a smaller difference is arithmetic, not risk."""
@@ -30,6 +31,15 @@ class BreachKind(StrEnum):
     SHORT_NOTIONAL = "short_notional"
     DEFINED_LOSS = "defined_loss"
     EXCESS_LIQUIDITY = "excess_liquidity"
+    CONTRACTS = "contracts"
+    THETA_SHARE = "theta_share"
+    NEAR_GAMMA = "near_gamma"
+    STRIKE_CLUSTER = "strike_cluster"
+
+
+WARNINGS = frozenset({BreachKind.THETA_SHARE, BreachKind.NEAR_GAMMA, BreachKind.STRIKE_CLUSTER})
+"""Lines that are only watched: past one of them nothing is refused, nobody is alerted and nothing turns red."""
+NOT_CAPS = WARNINGS | {BreachKind.THETA}
 
 
 class Unit(StrEnum):
@@ -39,6 +49,7 @@ class Unit(StrEnum):
     PER_DAY = "$ per day"
     CURRENCY = "$"
     RATIO = "ratio"
+    COUNT = "contracts"
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,9 @@ class Breach:
 class LimitUse:
     """One limit bar. `value` None: unknown; `limit` None: unknown; `use` None: unknown or a limit of zero.
 
-    `breached` None: unknown. A theta target counts as `is_cap` False: its bar is progress towards the target.
+    `breached` None: unknown. A theta target counts as `is_cap` False: its bar is progress towards the target; so do the
+    WARNINGS, which `warns` marks. `distance` as DOMAIN.md section 3 states it: how far past the limit, or below zero
+    how far from it.
     """
 
     kind: BreachKind
@@ -80,9 +93,21 @@ class LimitUse:
     is_cap: bool = True
     words: str = ""
     subject: str = ""
+    distance: float | None = None
+    warns: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def breach_key(kind: BreachKind, subject: str = "") -> str:
+    """`vega`, `vega_share AAPL`: what a breach is called among the rows of the memory."""
+    return f"{kind.value} {subject}".strip()
+
+
+def only_warns(key: str) -> bool:
+    """Whether a row of this name is a line that is only watched."""
+    return key.partition(" ")[0] in WARNINGS
 
 
 def smallest_hedge_lot(spx: float | None) -> float:
@@ -107,8 +132,8 @@ def measure_use(exposure: Exposure, limits: Limits, smallest_lot: float = 0.0) -
     """One bar per limit of the profile, the known and the unknown, in a fixed order."""
     return tuple(
         LimitUse(
-            m.kind, m.unit, m.value, m.limit, m.use, m.breached, m.kind is not BreachKind.THETA, _words(m, limits),
-            m.subject,
+            m.kind, m.unit, m.value, m.limit, m.use, m.breached, m.kind not in NOT_CAPS, _words(m, limits), m.subject,
+            m.distance,
         )
         for m in _measures(exposure, limits, smallest_lot)
     )  # fmt: skip
@@ -166,7 +191,8 @@ def _measures(exposure: Exposure, limits: Limits, lot: float) -> list[_Measure]:
     found += _upper(BreachKind.VAR, Unit.CURRENCY, exposure.var_95, limits.var_95, limits)
     found += _upper(BreachKind.SHORT_NOTIONAL, Unit.CURRENCY, exposure.short_notional, limits.short_notional, limits)
     found += _upper(BreachKind.DEFINED_LOSS, Unit.CURRENCY, exposure.defined_loss, limits.defined_loss, limits)
-    found.append(_margin(exposure, limits))
+    found += _upper(BreachKind.CONTRACTS, Unit.COUNT, exposure.contracts, limits.contracts, limits)
+    found += [_margin(exposure, limits), _excess_liquidity(exposure, limits)]
     if limits.vega_share is not None:
         for subject, share in sorted((exposure.vega_shares or {}).items()):
             if subject == SPX_GROUP:
@@ -232,6 +258,16 @@ def _margin(exposure: Exposure, limits: Limits) -> _Measure:
     return _Measure(kind, unit, ratio, limits.margin_max, excess, _ratio(ratio, limits.margin_max), excess > 1e-9)
 
 
+def _excess_liquidity(exposure: Exposure, limits: Limits) -> _Measure:
+    """What −10 % / +15 points would leave above maintenance margin; its use is the part of it that the shock takes."""
+    kind, unit = BreachKind.EXCESS_LIQUIDITY, Unit.CURRENCY
+    if exposure.stress is None or exposure.margin_used is None or limits.nlv is None:
+        return _Measure(kind, unit, None, 0.0, None, None, None)
+    now, shock = limits.nlv - exposure.margin_used, exposure.stress[SHOCK_CELL]
+    use = max(-shock, 0.0) / now if now > 0 else None
+    return _Measure(kind, unit, now + shock, 0.0, -(now + shock), use, now + shock < -NEAR_NOTHING)
+
+
 def _ratio(value: float, limit: float) -> float | None:
     return None if limit == 0 else value / limit
 
@@ -250,6 +286,7 @@ _NAMES = {
     BreachKind.SHORT_NOTIONAL: "Short option notional",
     BreachKind.DEFINED_LOSS: "The largest defined loss",
     BreachKind.EXCESS_LIQUIDITY: "Excess liquidity after −10 % and +15 points",
+    BreachKind.CONTRACTS: "The number of contracts",
 }
 
 
@@ -257,7 +294,7 @@ def _breach(m: _Measure, limits: Limits) -> Breach:
     assert m.value is not None and m.limit is not None and m.distance is not None
     size = abs(m.limit) if m.limit != 0 else abs(limits.nlv or 0.0)
     severity = abs(m.distance) / size if size > 0 else float("inf")
-    cap = m.kind is not BreachKind.THETA
+    cap = m.kind not in NOT_CAPS
     return Breach(
         m.kind, m.value, m.limit, m.distance, m.use, cap, _words(m, limits), limits.regime, severity, m.subject
     )
@@ -281,6 +318,9 @@ def _words(m: _Measure, limits: Limits) -> str:
         return f"{name} is {_amount(m.value, m.unit)}; its limit is unknown."
     if m.kind is BreachKind.THETA:
         return _theta_words(m.value, m.limit)
+    if m.kind is BreachKind.EXCESS_LIQUIDITY:
+        taken = "" if m.use is None else f"; the shock takes {percent(m.use)} of it"
+        return f"{name} is {money(m.value)}{taken}."
     if m.use is None:
         allowed = "" if not m.breached else f"; in {limits.regime.words} none is allowed"
         return f"{name} is {_amount(m.value, m.unit)}{allowed}."
@@ -307,6 +347,8 @@ def money(value: float) -> str:
 
 
 def _amount(value: float, unit: Unit) -> str:
+    if unit is Unit.COUNT:
+        return f"{value:,.0f}"
     text: Callable[[float], str] = percent if unit is Unit.RATIO else money
     return text(value)
 

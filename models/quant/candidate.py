@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from models.quant.gates import Verdict
 from models.quant.limits import Limits
+from models.quant.margin_bound import BoundTable
+from models.quant.overrides import NO_OVERRIDES, Overrides
 from models.quant.portfolio import ContractVectors, Exposure, Holding
 from models.quant.regime_rules import Family, GateRules, HedgeRules
 from models.quant.scoring import Cost
@@ -21,13 +24,26 @@ MEASURES = ("spx_delta", "vega", "vega_weighted", "gamma", "theta", "margin", "s
 class MarginEffect:
     """What a whole trade does to margin, in currency, after minus before; None unknown. `source`: broker or estimate.
 
-    `equity` is the change of equity with loan; an estimate that leaves it out is taken to lose the premium paid.
+    `equity` is the change of equity with loan; an estimate that leaves it out is taken to lose the premium paid. The
+    broker's figures carry when they were given (machine time) and what had been estimated before.
     """
 
     initial: float | None
     maintenance: float | None
     equity: float | None = None
     source: str = "estimate"
+    at: datetime | None = None
+    estimate: "MarginEffect | None" = None
+
+    def figures(self) -> dict[str, Any]:
+        """Both figures as the card shows them beside each other: source → numbers; a figure not known is absent."""
+        mine = {
+            "initial": self.initial,
+            "maintenance": self.maintenance,
+            "equity": self.equity,
+            "at": self.at.isoformat() if self.at else None,
+        }
+        return {**(self.estimate.figures() if self.estimate else {}), self.source: mine}
 
 
 MarginOf = Callable[[Sequence[Holding]], MarginEffect | None]
@@ -41,7 +57,10 @@ class Scene:
     `vectors` hold the chain, the futures and shares of the benchmarks, and every held and in-flight contract, once.
     `held` and `in_flight` are signed quantities by identity; `exposure` is the book's, from the same market.
     `fitted` (N,) are surface prices in points, NaN unknown; without it modelled rows stand for themselves.
-    `smallest_lot` is `breach.smallest_hedge_lot`. `mock`: the exposure is an aggregate vector without a stress grid.
+    `overrides` only tighten: they cut a solved size or refuse its ticket.
+    `bounds` are the contracts of `vectors`, in their order, as the margin bound sees them; None leaves margin to the
+    exact valuation. `smallest_lot` is `breach.smallest_hedge_lot`. `mock`: the exposure is an aggregate vector without
+    a stress grid.
     """
 
     vectors: ContractVectors
@@ -55,7 +74,9 @@ class Scene:
     smallest_lot: float = 0.0
     available_funds: float | None = None
     margin_of: MarginOf | None = None
+    bounds: BoundTable | None = None
     fitted: NDArray[np.float64] | None = None
+    overrides: Overrides = NO_OVERRIDES
     mock: bool = False
 
 
@@ -67,7 +88,7 @@ class Candidate:
     BUY of the combo whose legs carry their own sides. `before`, `change` and `after` hold MEASURES in currency, None
     unknown; `outcome` is the whole exposure after the trade, before any margin effect. `cure` sums the excess removed
     in units of each limit; `full`: every breached cap is cured. `vector` is (delta, gamma, vega, worst-cell profit) in
-    units of their limits: what makes two hedges alike.
+    units of their limits: what makes two hedges alike. `asked` is the size before overrides cut it, None: it is whole.
     """
 
     family: Family
@@ -102,6 +123,7 @@ class Candidate:
     checks: tuple[Verdict, ...]
     words: str
     rank: int = 0
+    asked: int | None = None
 
     @property
     def debit(self) -> float:
@@ -116,6 +138,7 @@ class Candidate:
         """What `proposed_trades.scores` keeps for the card."""
         return {
             "rank": self.rank,
+            "asked": self.quantity if self.asked is None else self.asked,
             "cost": {**asdict(self.cost), "total": self.cost.total},
             "cure": self.cure,
             "full": self.full,
@@ -128,6 +151,7 @@ class Candidate:
             "worst_cell": list(self.worst_cell) if self.worst_cell else None,
             "commission": self.commission,
             "debit": self.debit,
+            "margins": self.margin.figures() if self.margin else {},
             "fitted_mid": self.fitted_mid,
             "mid": self.mid,
             "natural": self.natural,

@@ -1,15 +1,15 @@
-"""Every ticket worth asking about, as arrays: structures of the real chain, futures, shares, closings and rolls.
+"""Tickets that are laid out one by one: futures, shares, single options, structures of three and four legs, closings
+and rolls. The pairs of two legs are too many to lay out; `pair_space` walks them.
 
 A ticket is up to four legs on rows of one ContractVectors. Nothing is priced or judged here; the arrays only say what
 could be traded, so that hundreds of thousands can be judged at once.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from models.quant.board import Board, Rows, board_of
+from models.quant.board import Board, Rows
 from models.quant.closings import closings, rolls
-from models.quant.portfolio import ContractVectors
 from models.quant.regime_rules import Family, HedgeRules
 from models.quant.tickets import Tickets, join, ticket_block
 
@@ -27,18 +27,16 @@ class _Pair:
 
 
 def generate(
-    vectors: ContractVectors,
-    held: Mapping[str, float],
+    board: Board,
     rules: HedgeRules,
     families: Iterable[Family],
 ) -> Tickets:
-    """All tickets of the allowed families. `held` is quantity by identity, less what closing orders in flight take.
+    """All tickets of the allowed families that are laid out here.
 
     Only rows whose value and greeks are known, whose class is a benchmark and whose DTE is in the window open anything;
     closing and rolling what the book holds is possible on every known row.
     """
     allowed = set(families)
-    board = board_of(vectors, held, rules)
     blocks = [make(board, rules) for family, make in MAKERS.items() if family in allowed]
     if Family.CLOSE in allowed:
         blocks.append(closings(board))
@@ -66,63 +64,6 @@ def shares(board: Board, _rules: HedgeRules) -> Tickets:
 def long_options(board: Board, _rules: HedgeRules) -> Tickets:
     rows = board.rows[board.held[board.rows] >= 0]
     return ticket_block(Family.LONG_OPTION, [rows], [1])
-
-
-def _verticals(board: Board, rules: HedgeRules, debit: bool) -> Tickets:
-    """Debit: calls buy the lower strike, puts the higher one; credit the other way round."""
-    blocks = []
-    for width in rules.widths:
-        high = board.step(board.rows, width)
-        low, high = board.rows[high >= 0], high[high >= 0]
-        buy_low = board.is_call[low] == debit
-        family = Family.DEBIT_SPREAD if debit else Family.CREDIT_SPREAD
-        blocks.append(ticket_block(family, [low[buy_low], high[buy_low]], [1, -1]))
-        blocks.append(ticket_block(family, [low[~buy_low], high[~buy_low]], [-1, 1]))
-    return join(blocks)
-
-
-def debit_spreads(board: Board, rules: HedgeRules) -> Tickets:
-    return _verticals(board, rules, debit=True)
-
-
-def credit_spreads(board: Board, rules: HedgeRules) -> Tickets:
-    return _verticals(board, rules, debit=False)
-
-
-def calendars(board: Board, rules: HedgeRules) -> Tickets:
-    """Sell the near, buy the far at the same strike: long vega, whatever its weight."""
-    blocks = []
-    for days in rules.calendar_days:
-        far = board.later(board.rows, days, 0.0)
-        good = far >= 0
-        blocks.append(ticket_block(Family.CALENDAR, [board.rows[good], far[good]], [-1, 1]))
-    return join(blocks)
-
-
-def diagonals(board: Board, rules: HedgeRules) -> Tickets:
-    """Sell the near further out of the money, buy the far: one width each way."""
-    blocks = []
-    for width in rules.widths[1:3]:
-        for shift in (-width, width):
-            far = board.later(board.rows, rules.calendar_days[0], shift)
-            good = far >= 0
-            blocks.append(ticket_block(Family.DIAGONAL, [board.rows[good], far[good]], [-1, 1]))
-    return join(blocks)
-
-
-BACK_RATIOS = ((-1, 2), (-1, 3), (-2, 3))
-
-
-def backspreads(board: Board, rules: HedgeRules) -> Tickets:
-    """Sell fewer near the money, buy more further out: calls upwards, puts downwards."""
-    blocks = []
-    for width in rules.widths[:4]:
-        for right, shift in ((True, width), (False, -width)):
-            rows = board.rows[board.is_call[board.rows] == right]
-            out = board.step(rows, shift)
-            good = out >= 0
-            blocks += [ticket_block(Family.BACKSPREAD, [rows[good], out[good]], list(r)) for r in BACK_RATIOS]
-    return join(blocks)
 
 
 def butterflies(board: Board, rules: HedgeRules) -> Tickets:
@@ -163,18 +104,6 @@ def reverse_condors(board: Board, rules: HedgeRules) -> Tickets:
     return _condors(board, rules, Family.REVERSE_CONDOR, -1)
 
 
-def _strangles(board: Board, rules: HedgeRules, family: Family, sign: int) -> Tickets:
-    return join([ticket_block(family, [p.puts, p.calls], [sign, sign]) for p in _pairs(board, rules)])
-
-
-def long_strangles(board: Board, rules: HedgeRules) -> Tickets:
-    return _strangles(board, rules, Family.LONG_STRANGLE, 1)
-
-
-def short_strangles(board: Board, rules: HedgeRules) -> Tickets:
-    return _strangles(board, rules, Family.SHORT_STRANGLE, -1)
-
-
 def jade_lizards(board: Board, rules: HedgeRules) -> Tickets:
     """A short put and a short call spread."""
     blocks = []
@@ -190,15 +119,8 @@ MAKERS: dict[Family, Maker] = {
     Family.FUTURE: futures,
     Family.SHARES: shares,
     Family.LONG_OPTION: long_options,
-    Family.DEBIT_SPREAD: debit_spreads,
-    Family.CREDIT_SPREAD: credit_spreads,
-    Family.CALENDAR: calendars,
-    Family.DIAGONAL: diagonals,
-    Family.BACKSPREAD: backspreads,
     Family.BUTTERFLY: butterflies,
     Family.IRON_CONDOR: iron_condors,
     Family.REVERSE_CONDOR: reverse_condors,
-    Family.LONG_STRANGLE: long_strangles,
-    Family.SHORT_STRANGLE: short_strangles,
     Family.JADE_LIZARD: jade_lizards,
 }

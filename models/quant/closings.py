@@ -10,7 +10,6 @@ from models.quant.tickets import Tickets, join, ticket_block
 
 PAIR_RATIOS = (np.array([1, 1]), np.array([2, 1]), np.array([1, 2]))
 """Two holdings closed one for one, or two for one: two breaches can then be cured by one ticket."""
-ROLL_STEPS = (0.0, 0.01, 0.02, 0.04)
 
 
 def closings(board: Board) -> Tickets:
@@ -55,20 +54,19 @@ def _structures(board: Board, held: Rows) -> list[tuple[int, ...]]:
 
 
 def rolls(board: Board, rules: HedgeRules) -> Tickets:
-    """Buy a short back and sell a later or further one of its class and right: one for one, or one for two."""
+    """Buy a short back and sell any other of its class and right that expires with it or later, one for one or one for
+    two; what the book is long of is closed and not rolled into."""
     shorts = np.flatnonzero((board.held <= -1) & board.known & board.is_option & np.isfinite(board.spot))
-    if not len(shorts):
-        return join([])
-    outward = np.where(board.is_call[shorts], 1.0, -1.0)
     blocks = []
-    for days in (0.0, *rules.calendar_days):
-        group = board.later_group(shorts, days)
-        for step in ROLL_STEPS:
-            points = step * board.spot[shorts]
-            target = board.at(group, board.strike[shorts] + outward * points, np.maximum(0.35 * points, 0.01))
-            good = (target >= 0) & (target != shorts) & (board.held[target] <= 0)
-            legs, sizes = [shorts[good], target[good]], np.floor(-board.held[shorts[good]])
-            blocks.append(ticket_block(Family.ROLL, legs, [1, -1], sizes))
-            pairs = sizes >= 2
-            blocks.append(ticket_block(Family.ROLL, [leg[pairs] for leg in legs], [2, -1], sizes[pairs] // 2))
+    for short in shorts:
+        size = float(np.floor(-board.held[short]))
+        rows = board.rows
+        same = (board.klass[rows] == board.klass[short]) & (board.is_call[rows] == board.is_call[short])
+        later = board.dte[rows] >= board.dte[short] - 1e-9
+        targets = rows[same & later & (rows != short) & (board.held[rows] <= 0)]
+        back = np.full(len(targets), short)
+        for bought in (1, 2):
+            if size >= bought:
+                most = np.full(len(targets), size // bought)
+                blocks.append(ticket_block(Family.ROLL, [back, targets], [bought, -1], most))
     return join(blocks)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from models.quant.regime_rules import GateRules
+from models.quant.overrides import Overrides
+from models.quant.regime_rules import Family, GateRules
 from models.quant.room import TicketRoom
 from models.quant.structure import QuoteSource
 
@@ -37,7 +38,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class QuoteFact:
-    """A leg's quote in price points. `at` is desk time; `fitted` the surface's price, None when there is none."""
+    """A leg's quote in price points; sizes and open interest in contracts or shares, None unknown.
+
+    `at` is desk time; `fitted` the surface's price, None when there is none; `ratio` how many one combo trades.
+    """
 
     name: str
     bid: float | None
@@ -46,6 +50,11 @@ class QuoteFact:
     source: QuoteSource
     fitted: float | None = None
     halted: bool = False
+    bid_size: float | None = None
+    ask_size: float | None = None
+    open_interest: float | None = None
+    ratio: int = 1
+    is_option: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,8 @@ class GateFacts:
 
     machine_now dates approvals and what-ifs, desk_now dates quotes. Prices are debit positive per combo unit:
     `mid_now` and `mid_proposed` are combo mids, `natural_now` is what crossing the market costs now. `halt` and `pause`
-    are the switches' values ("on", "off"), None when unreadable. `room` counts orders in flight at their worst.
+    are the switches' values ("on", "off"), None when unreadable. `room` counts orders in flight at their worst; who has
+    none (the card) may say what it knows of the ticket in `closes` and `reduces`.
     """
 
     stage: Stage
@@ -104,7 +114,13 @@ class GateFacts:
     # the ticket
     family: str = ""
     """The risk family that locks and unknown orders block: SPX for the SPX family, else the underlying."""
+    underlying: str = ""
+    """The symbol that overrides name: SPX for SPX and SPXW, MES for MES."""
+    shape: Family | None = None
+    """The family told from legs and book (`shapes.family_of`); None falls under every strategy's override."""
     quantity: int = 0
+    asked: int | None = None
+    """The size before overrides cut it, so that nothing is cut twice; None: `quantity` is it."""
     limit_price: float | None = None
     worst_price: float | None = None
     tick: float = 0.0
@@ -117,10 +133,13 @@ class GateFacts:
     halt: str | None = None
     halt_file: bool = False
     pause: str | None = None
+    overrides: Overrides | None = None
     locked_families: frozenset[str] | None = None
     unknown_families: frozenset[str] | None = None
     # the book after it
     room: TicketRoom | None = None
+    closes: bool | None = None
+    reduces: bool | None = None
     what_if: WhatIfFact | None = None
     available_funds: float | None = None
     margin_used: float | None = None

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from models.quant.breach import money, percent
 from models.quant.gate_facts import ApprovalFact, GateFacts, Outcome, QuoteFact, Stage, Verdict, WhatIfFact
-from models.quant.regime_rules import GateRules
+from models.quant.liquidity import few_open, thin_side
+from models.quant.regime_rules import Family, GateRules
 from models.quant.structure import QuoteSource
 
 __all__ = [
     "GATES", "ApprovalFact", "Gate", "GateFacts", "Outcome", "QuoteFact", "Stage", "Verdict", "WhatIfFact",
-    "allowed_quantity", "ask_gates", "most_drift", "off_surface", "refusal", "widest_spread",
+    "allowed_quantity", "ask_gates", "drifted", "most_drift", "off_surface", "refusal", "widest_spread",
 ]  # fmt: skip
 
 
@@ -132,7 +133,24 @@ def pause(facts: GateFacts) -> str | None:
 
 
 def _reduces(facts: GateFacts) -> bool:
-    return facts.room is not None and facts.room.reduces(facts.quantity)
+    return facts.room.reduces(facts.quantity) if facts.room is not None else facts.reduces is True
+
+
+def _closes(facts: GateFacts) -> bool:
+    return facts.room.closes if facts.room is not None else facts.closes is True
+
+
+def override(facts: GateFacts) -> str | tuple[int, str] | None:
+    """What the person allows less of: nothing, closings, reductions, or a share of the size that was found."""
+    if facts.overrides is None:
+        return None if _reduces(facts) else "the overrides cannot be read: only reducing trades may go"
+    asked = facts.quantity if facts.asked is None else max(facts.asked, facts.quantity)
+    most, reason = facts.overrides.cut(
+        asked, facts.shape or Family.CUSTOM, facts.underlying, _closes(facts), _reduces(facts)
+    )
+    if reason is None or most >= facts.quantity:
+        return None
+    return (most, reason) if most > 0 else reason
 
 
 def lock(facts: GateFacts) -> str | None:
@@ -201,6 +219,15 @@ def widest_spread(rules: GateRules, mid: float) -> float:
     return max(rules.spread_floor, rules.spread_fraction * abs(mid))
 
 
+def size(facts: GateFacts) -> str | tuple[int, str] | None:
+    return thin_side(facts.rules, facts.quotes, facts.quantity)
+
+
+def open_interest(facts: GateFacts) -> str | None:
+    """A closing leaves, and may always."""
+    return None if _closes(facts) else few_open(facts.rules, facts.quotes)
+
+
 def off_surface(rules: GateRules, mid: float, fitted: float | None) -> bool:
     """True when a quote's mid is further from the fitted price than the gate allows (price points)."""
     return (
@@ -222,11 +249,17 @@ def drift(facts: GateFacts) -> str | None:
     """The price may have moved against nobody's knowledge: at most two ticks or 5 % since it was proposed."""
     if facts.mid_now is None or facts.mid_proposed is None:
         return "the price now or the price proposed is unknown"
-    most = most_drift(facts.rules, facts.tick, facts.mid_proposed)
-    moved = abs(facts.mid_now - facts.mid_proposed)
-    if moved > most + 1e-9:
-        return f"the price moved {moved:.2f} from {facts.mid_proposed:.2f} to {facts.mid_now:.2f}, over {most:.2f}"
-    return None
+    return drifted(facts.rules, facts.tick, facts.mid_proposed, facts.mid_now)
+
+
+def drifted(rules: GateRules, tick: float, proposed: float, now: float) -> str | None:
+    """Why a combo's mid (price points) is too far from the one proposed, None while it is not."""
+    most, moved = most_drift(rules, tick, proposed), abs(now - proposed)
+    return (
+        f"the price moved {moved:.2f} from {proposed:.2f} to {now:.2f}, over {most:.2f}"
+        if moved > most + 1e-9
+        else None
+    )
 
 
 def most_drift(rules: GateRules, tick: float, price: float) -> float:
@@ -326,12 +359,15 @@ GATES: tuple[Gate, ...] = (
     Gate("approval", _CROSSING, approval),
     Gate("halt", _DECIDED, halt),
     Gate("pause", _DECIDED, pause),
+    Gate("override", _ALL, override),
     Gate("lock", _DECIDED, lock),
     Gate("unknown orders", _DECIDED, unknown_orders),
     Gate("market hours", _DECIDED, hours),
     Gate("quotes", _ALL, quote_complete),
     Gate("quote age", _ALL, quote_age),
     Gate("spread", _ALL, spread),
+    Gate("size", _ALL, size),
+    Gate("open interest", _ALL, open_interest),
     Gate("surface", _ALL, surface_distance),
     Gate("drift", _DECIDED, drift),
     Gate("price collar", _DECIDED, collar),

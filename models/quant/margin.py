@@ -8,16 +8,16 @@ plus a share of the underlying.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from models.quant.covering import Lot, cover
-from models.quant.margin_book import Group, MarginLine, Prepared, netted
+from models.quant.margin_book import Group, MarginLine, Prepared, Quantities
 from models.quant.margin_rules import BROAD, CBOE, NARROW, RULES, Rule, StrategyRules
 from models.quant.margin_scan import SCANNED
 from models.quant.margin_strategies import Asked, naked_requirement
-from models.quant.option import Contract
 from models.quant.terms import Holding, MarketView
 
 __all__ = [
@@ -40,8 +40,13 @@ class MarginEstimate:
     initial: float | None
     maintenance: float | None
     method: str = ESTIMATE
-    lines: tuple[MarginLine, ...] = ()
     missing: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+
+    @cached_property
+    def lines(self) -> tuple[MarginLine, ...]:
+        """What the groups' requirements are made of; none where something is missing."""
+        return () if self.missing else tuple(line for group in self.groups for line in group.lines)
 
 
 @dataclass(frozen=True)
@@ -69,37 +74,31 @@ class MarginBook:
     def __init__(self, holdings: Sequence[Holding], market: MarketView, rules: StrategyRules = CBOE) -> None:
         self._prepared = Prepared(market, rules)
         self._method = f"{ESTIMATE}, {rules.house}"
-        self._held = netted(holdings)
-        self._groups = self._prepared.split(self._held)
+        self._groups = self._prepared.split(holdings)
 
     def estimate(self) -> MarginEstimate:
         return self._sum(self._groups)
 
     def change(self, added: Sequence[Holding]) -> MarginEstimate:
         """After minus before when `added` joins; None where what it touches is unknown. Its lines are those after."""
-        touched, after = self._touched(added)
-        return _difference(self._sum(touched), self._sum(after))
+        after = self._prepared.joined(self._groups, added)
+        return _difference(self._sum(self._touched(after)), self._sum(after))
+
+    def changes(self, trades: Sequence[Sequence[Holding]]) -> list[MarginEstimate]:
+        """`change` of each trade by itself; contracts that were never asked for are looked up together."""
+        self._prepared.learn(h.contract for trade in trades for h in trade)
+        return [self.change(trade) for trade in trades]
 
     def trade(self, added: Sequence[Holding]) -> TradeMargin:
         """Before, change and after of the whole account."""
-        touched, after = self._touched(added)
-        rest = {name: g for name, g in self._groups.items() if name not in touched and name not in after}
-        return TradeMargin(
-            self.estimate(), _difference(self._sum(touched), self._sum(after)), self._sum({**rest, **after})
-        )
+        after = self._prepared.joined(self._groups, added)
+        difference = _difference(self._sum(self._touched(after)), self._sum(after))
+        return TradeMargin(self.estimate(), difference, self._sum({**self._groups, **after}))
 
-    def _touched(self, added: Sequence[Holding]) -> tuple[dict[str, dict[Contract, float]], ...]:
-        """The groups of `added` as they are and as they will be."""
-        new = netted(added)
-        names = {self._prepared.group_of(contract) for contract in new}
-        before = {name: self._groups[name] for name in names if name in self._groups}
-        whole = dict(self._held)
-        for contract, quantity in new.items():
-            whole[contract] = whole.get(contract, 0.0) + quantity
-        after = self._prepared.split({c: q for c, q in whole.items() if self._prepared.group_of(c) in names})
-        return before, after
+    def _touched(self, after: Mapping[str, Quantities]) -> dict[str, Quantities]:
+        return {name: self._groups.get(name, {}) for name in after}
 
-    def _sum(self, groups: Mapping[str, Mapping[Contract, float]]) -> MarginEstimate:
+    def _sum(self, groups: Mapping[str, Quantities]) -> MarginEstimate:
         return _total([self._prepared.ask(groups[name]) for name in sorted(groups)], self._method)
 
 
@@ -170,10 +169,9 @@ def _total(groups: Sequence[Group], method: str) -> MarginEstimate:
         method = f"{method}; the search for the best pairing was cut short, it may ask {gap:.1%} less"
     missing = tuple(reason for g in groups for reason in g.missing)
     if missing:
-        return MarginEstimate(None, None, method, missing=missing)
-    lines = tuple(line for g in groups for line in g.lines)
-    asked = _asked(lines)
-    return MarginEstimate(asked.initial, asked.maintenance, method, lines)
+        return MarginEstimate(None, None, method, missing)
+    initial = math.fsum(g.asked.initial for g in groups)
+    return MarginEstimate(initial, math.fsum(g.asked.maintenance for g in groups), method, groups=tuple(groups))
 
 
 def _asked(lines: Sequence[MarginLine]) -> Asked:
@@ -185,8 +183,8 @@ def _difference(before: MarginEstimate, after: MarginEstimate) -> MarginEstimate
         _minus(after.initial, before.initial),
         _minus(after.maintenance, before.maintenance),
         max(before.method, after.method, key=len),
-        after.lines,
         tuple(dict.fromkeys((*before.missing, *after.missing))),
+        after.groups,
     )
 
 

@@ -31,55 +31,43 @@ Floats = NDArray[np.float64]
 class BoundTable:
     """N contracts as the bound sees them, per contract in currency; NaN is unknown.
 
-    `group` may pair or is scanned together · `alone` naked requirement · `value` of an option · `buying`, `selling`
-    charges for legs that pair with nothing (shares, closings), NaN for the rest · `arrays` (N, 16) profits of what is
-    scanned and `scaled` its initial over maintenance, 0 for the rest.
+    `facts` (N, 10), in the order of the kernel's columns: what may pair or is scanned together (a number per group) ·
+    1 for a call · strike · expiry, seconds · contract size · naked requirement · value of an option · charges for
+    buying and for selling where a leg pairs with nothing (shares, closings), NaN for the rest · initial over
+    maintenance of what is scanned, 0 for the rest. `arrays` (N, 16) are profits of what is scanned.
     """
 
-    group: NDArray[np.int64]
-    call: NDArray[np.bool_]
-    strike: Floats
-    ends: Floats
-    size: Floats
-    alone: Floats
-    value: Floats
-    buying: Floats
-    selling: Floats
+    facts: Floats
     arrays: Floats
-    scaled: Floats
+
+
+def nothing_bound(count: int) -> BoundTable:
+    """`count` contracts of which nothing is asked."""
+    from models.quant.kernels import margin as columns
+
+    return BoundTable(np.zeros((count, columns.FACTS)), np.zeros((count, 16)))
 
 
 def bound_table(
     contracts: Sequence[Contract], holdings: Sequence[Holding], market: MarketView, rules: StrategyRules = CBOE
 ) -> BoundTable:
     """Facts of `contracts`, in their order, beside a book."""
+    from models.quant.kernels import margin as columns
+
     prepared = Prepared(market, rules)
     book = {c: q for c, q in netted(holdings).items() if q}
-    facts = prepared.facts([*contracts, *book])
-    held = {c: facts[c].held.with_quantity(q) for c, q in book.items()}
-    n = len(contracts)
-    keys: dict[object, int] = {}
-    group = [keys.setdefault(_key(prepared, c), len(keys)) for c in contracts]
-    numbers = np.full((8, n), np.nan)
-    strike, ends, size, alone, value, buying, selling, scaled = numbers
-    arrays = np.zeros((n, 16))
-    scaled[:] = 0.0
-    for i, c in enumerate(contracts):
-        mine = facts[c]
-        strike[i], ends[i], size[i] = mine.held.strike, mine.held.ends, mine.held.size
-        value[i] = mine.held.value if c.is_option else 0.0
+    known = prepared.facts([*contracts, *book])
+    held = {c: known[c].held.with_quantity(q) for c, q in book.items()}
+    facts, arrays = prepared.columns(contracts), np.zeros((len(contracts), 16))
+    for fact, array, c in zip(facts, arrays, contracts, strict=True):
         if c.sec_type in FUTURES:
-            arrays[i] = np.nan if mine.array is None else mine.array
-            root = rules.scans.get(root_of(c))
-            scaled[i] = 1.0 if root is None else root[1].initial
+            profits, root = known[c].array, rules.scans.get(root_of(c))
+            array[:] = np.nan if profits is None else profits
+            fact[columns.SCALED] = 1.0 if root is None else root[1].initial
             continue
-        alone[i] = naked(mine.held, rules) if c.is_option else np.nan
         mates = {k: h for k, h in held.items() if prepared.group_of(k) == prepared.group_of(c)}
-        buying[i], selling[i] = _charges(mine.held, mates, rules)
-    call = np.array([facts[c].held.is_call for c in contracts], dtype=bool)
-    return BoundTable(
-        np.array(group, dtype=np.int64), call, strike, ends, size, alone, value, buying, selling, arrays, scaled
-    )
+        fact[columns.BUYING], fact[columns.SELLING] = _charges(known[c].held, mates, rules)
+    return BoundTable(facts, arrays)
 
 
 def margin_bound(tickets: Tickets, table: BoundTable) -> Floats:
@@ -87,18 +75,9 @@ def margin_bound(tickets: Tickets, table: BoundTable) -> Floats:
     from models.quant.kernels import margin
 
     out = np.empty(len(tickets))
-    margin.tickets(
-        np.ascontiguousarray(tickets.legs), np.ascontiguousarray(tickets.ratios),
-        table.group, table.call, table.strike, table.ends, table.size, table.alone, table.value,
-        table.buying, table.selling, table.arrays, table.scaled, out,
-    )  # fmt: skip
+    legs, ratios = np.ascontiguousarray(tickets.legs), np.ascontiguousarray(tickets.ratios)
+    margin.tickets(legs, ratios, table.facts, table.arrays, out)
     return out
-
-
-def _key(prepared: Prepared, contract: Contract) -> object:
-    if contract.sec_type in FUTURES:
-        return prepared.group_of(contract)
-    return contract.symbol, contract.multiplier
 
 
 def _charges(what: Held, mates: Mapping[Contract, Held], rules: StrategyRules) -> tuple[float, float]:

@@ -126,7 +126,7 @@ def _scanned(
     quantities: Mapping[Contract, float], market: MarketView, rules: StrategyRules
 ) -> tuple[tuple[MarginLine, ...], tuple[str, ...]]:
     prepared = Prepared(market, rules)
-    groups = [prepared.ask(group) for group in prepared.split(quantities).values()]
+    groups = [prepared.ask(group) for group in prepared.split([Holding(c, q) for c, q in quantities.items()]).values()]
     lines = tuple(line for group in groups for line in group.lines)
     return lines, tuple(reason for group in groups for reason in group.missing)
 

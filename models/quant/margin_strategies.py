@@ -2,12 +2,11 @@
 
 Naked shorts, short straddles and strangles, options covered by shares, shares protected by options, collars,
 conversions and reversals, and long-dated options that are lent on. Spreads have no name here: `margin_pairing` takes
-them whole. A strangle is made of two: a naked short, and one beside it of the other right that asks its value only.
+them whole, and lets a short beside a dearer naked one of the other right ask its value only: a strangle.
 Shares count in full in the account's equity and options not at all; that is why a covered option in the money is asked
 for what the shares may not be counted for.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ from models.quant.margin_rules import Rule, ShareRates, StrategyRules
 from models.quant.option import Contract, Right
 
 PENNY = 1e-9
-NAKED, BESIDE = "naked", "beside a dearer short"
+NAKED = "naked"
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,13 @@ class Held:
     def under(self) -> float:
         return max(self.strike - self.spot, 0.0)
 
+    def payoff(self, price: float) -> float:
+        """Intrinsic value of one contract, currency."""
+        return max(price - self.strike if self.is_call else self.strike - price, 0.0) * self.size
+
+    def may_be_strangle_with(self, other: "Held") -> bool:
+        return alike(self, other) and self.is_call != other.is_call
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -75,6 +81,11 @@ class Strategy:
     legs: tuple[tuple[int, float], ...]
     asked: Asked
     shares: float = 0.0
+
+    @staticmethod
+    def alone(what: str, i: int, cost: float) -> "Strategy":
+        """One contract, which asks the same at any time."""
+        return Strategy(what, ((i, 1.0),), Asked(cost, cost))
 
 
 @dataclass(frozen=True)
@@ -105,43 +116,16 @@ def naked(short: Held, rules: StrategyRules) -> float:
     return naked_requirement(short.spot, short.strike, short.price, short.is_call, rule) * short.size
 
 
-def strategies(
-    options: Sequence[Held], ranks: Sequence[Sequence[int]], shares: Shares | None, rules: StrategyRules
-) -> list[Strategy]:
-    """Everything that could be made of a group but spreads, each once.
-
-    A short that stands BESIDE asks its value only; for each of them there must be a NAKED one of the other right before
-    it in its rank (of `ranked`).
-    """
-    longs = [i for i, o in enumerate(options) if o.quantity > 0]
-    found = []
-    for rank in ranks:
-        rights = set()
-        for i in rank:
-            rights.add(options[i].is_call)
-            found.append(_alone(NAKED, i, naked(options[i], rules)))
-            if len(rights) > 1:
-                found.append(_alone(BESIDE, i, options[i].value))
-    found += [
-        _alone("lent on long options", i, -rules.loan * options[i].value)
-        for i in longs
-        if rules.loan > 0 and options[i].years > rules.loan_years
+def strategies(options: Sequence[Held], shares: Shares | None, rules: StrategyRules) -> list[Strategy]:
+    """Everything that could be made of a group but spreads, naked shorts and strangles, each once."""
+    found = [
+        Strategy.alone("lent on long options", i, -rules.loan * o.value)
+        for i, o in enumerate(options)
+        if o.quantity > 0 and rules.loan > 0 and o.years > rules.loan_years
     ]
     if shares is not None and abs(shares.count) > PENNY:
         found += _with_shares(options, shares, rules.shares)
     return found
-
-
-def ranked(options: Sequence[Held], rules: StrategyRules) -> list[list[int]]:
-    """Places of the shorts that may be strangles of each other (one symbol and size), the dearest alone first."""
-    dearest = sorted(
-        (i for i, o in enumerate(options) if o.quantity < 0),
-        key=lambda i: (-naked(options[i], rules), not options[i].is_call),
-    )
-    found: dict[tuple[str, float], list[int]] = defaultdict(list)
-    for i in dearest:
-        found[options[i].contract.symbol, options[i].size].append(i)
-    return list(found.values())
 
 
 def strangle(options: Sequence[Held], greater: int, beside: int, rules: StrategyRules) -> Strategy:
@@ -151,11 +135,7 @@ def strangle(options: Sequence[Held], greater: int, beside: int, rules: Strategy
     return Strategy(what, ((greater, 1.0), (beside, 1.0)), Asked(cost, cost))
 
 
-def _alone(what: str, i: int, cost: float) -> Strategy:
-    return Strategy(what, ((i, 1.0),), Asked(cost, cost))
-
-
-def _alike(a: Held, b: Held) -> bool:
+def alike(a: Held, b: Held) -> bool:
     return a.contract.symbol == b.contract.symbol and a.size == b.size
 
 
@@ -200,7 +180,7 @@ def _locked(options: Sequence[Held], i: int, shares: Shares, count: float, rates
     """Collars and conversions (long shares, long put, short call), reversals (short shares, long call, short put)."""
     long = options[i]
     for j, short in enumerate(options):
-        fits = short.quantity < 0 and short.is_call != long.is_call and _alike(short, long) and short.ends == long.ends
+        fits = short.quantity < 0 and short.is_call != long.is_call and alike(short, long) and short.ends == long.ends
         if not fits or (short.strike != long.strike if long.is_call else short.strike < long.strike):
             continue
         covered = _covered(short, j, shares, count, rates)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.quant.margin import short_risk
-from models.quant.option import Contract
+from models.quant.option import Contract, SecType
 from models.quant.product import dte
 from models.quant.scenario import NEAR_CELLS, STRESS_CELLS
 from models.quant.tail import expected_shortfall, value_at_risk, whole_days
@@ -29,6 +29,7 @@ VAR_LEVEL = 0.95
 SHORTFALL_LEVEL = 0.975
 FEWEST_DAYS = 100
 BUCKETS = ("0–7", "8–30", "31–60", "61+")
+_CONTRACTS = frozenset({SecType.OPTION, SecType.FUTURE_OPTION, SecType.FUTURE})
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Exposure:
     worst_cell: (spot move, vol points) of the worst · var_95 and shortfall_975: one day, positive losses ·
     vega_shares: |weighted vega| per underlying group over the sum (group SPX is its whole family) ·
     short_notional: spot × multiplier of short options without a covering long · defined_loss: the largest maximum
-    loss of one defined-risk position.
+    loss of one defined-risk position · contracts: options and futures, long and short, each counted.
     """
 
     nlv: float | None
@@ -84,6 +85,7 @@ class Exposure:
     missing: tuple[str, ...] = ()
     shortfall_975: float | None = None
     market_value: float | None = None
+    contracts: float | None = None
     stress: tuple[float, ...] | None = field(default=None, repr=False)
     """Profit in every cell of scenario.STRESS_CELLS."""
 
@@ -169,6 +171,7 @@ def exposure_from(
         missing=tuple(missing),
         shortfall_975=shortfall,
         market_value=_sum(q, v.value),
+        contracts=math.fsum(abs(n) for c, n in zip(v.contracts, q, strict=True) if c.sec_type in _CONTRACTS),
         stress=tuple(float(x) for x in stress) if stress_known else None,
     )
 

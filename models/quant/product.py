@@ -5,6 +5,7 @@ or a share. Ticks follow DOMAIN.md section 1a.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
@@ -116,6 +117,12 @@ def product_of(contract: Contract) -> Product:
         contract.trading_class, contract.symbol, contract.sec_type, contract.multiplier, "SMART",
         Style.AMERICAN if option else None, Settlement.PM if option else None, _PENNY, 0.01, Hours.EQUITY, False,
     )  # fmt: skip
+
+
+def ticket_tick(contracts: Sequence[Contract], price: float) -> float:
+    """The tick of a ticket's price: the combo's for several legs, the contract's own at `price` for one."""
+    product = product_of(contracts[0])
+    return product.combo_tick if len(contracts) > 1 else product.tick(price)
 
 
 def is_spx_family(contract: Contract) -> bool:

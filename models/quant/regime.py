@@ -4,10 +4,11 @@ Detection has no memory; the applied regime tightens at once and loosens only af
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.quant.limits import Limits, limits_of, unknown_limits
+from models.quant.manage_rules import ManageRules
 from models.quant.regime_file import RegimeFileError, read_rules, rules_from
 from models.quant.regime_rules import (
     LOOSE_TO_TIGHT,
@@ -19,6 +20,7 @@ from models.quant.regime_rules import (
     ProfileRules,
     Regime,
     Scalers,
+    WatchRules,
 )
 
 __all__ = [
@@ -113,7 +115,10 @@ def applied(previous: Regime | None, reading: RegimeReading, closes: Sequence[Cl
 
 @dataclass(frozen=True)
 class RegimeBook:
-    """The validated appetite: what `risk_regimes.toml`, or a later version of it, says. `warnings` are in words."""
+    """The validated appetite: what `risk_regimes.toml`, or a later version of it, says.
+
+    `warnings` are what each profile promises and cannot keep, in words.
+    """
 
     source_name: str
     detection: Detection
@@ -121,7 +126,9 @@ class RegimeBook:
     profiles: Mapping[Profile, ProfileRules]
     gates: GateRules
     hedges: HedgeRules
-    warnings: tuple[str, ...] = ()
+    watch: WatchRules
+    manage: ManageRules
+    warnings: Mapping[Profile, tuple[str, ...]] = field(default_factory=dict)
 
     def detect(
         self, vix: float | None, vix3m: float | None, vvix: float | None = None, recession: float | None = None
@@ -158,5 +165,13 @@ def regimes_from(raw: Mapping[str, Any], source_name: str) -> RegimeBook:
     """The book from the TOML's content as a mapping (a row of `limits`); raises RegimeFileError likewise."""
     rules = rules_from(raw, source_name)
     return RegimeBook(
-        source_name, rules.detection, rules.scalers, rules.profiles, rules.gates, rules.hedges, rules.warnings
+        source_name,
+        rules.detection,
+        rules.scalers,
+        rules.profiles,
+        rules.gates,
+        rules.hedges,
+        rules.watch,
+        rules.manage,
+        rules.warnings,
     )

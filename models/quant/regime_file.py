@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass
 from typing import Any
 
+from models.quant.manage_rules import ManageRules
 from models.quant.regime_rules import (
     LOOSE_TO_TIGHT,
     Detection,
@@ -20,6 +21,7 @@ from models.quant.regime_rules import (
     Regime,
     RegimeLimits,
     Scalers,
+    WatchRules,
 )
 from models.quant.strict_toml import FileError, Kind, Page, join, read_toml
 
@@ -40,7 +42,9 @@ class Rules:
     profiles: dict[Profile, ProfileRules]
     gates: GateRules
     hedges: HedgeRules
-    warnings: tuple[str, ...]
+    watch: WatchRules
+    manage: ManageRules
+    warnings: dict[Profile, tuple[str, ...]]
 
 
 def read_rules(text: str, source: str) -> dict[str, Any]:
@@ -51,7 +55,7 @@ def read_rules(text: str, source: str) -> dict[str, Any]:
 def rules_from(raw: Mapping[str, Any], source: str) -> Rules:
     """Validated rules; raises RegimeFileError naming the source and the key."""
     page = Page(source, RegimeFileError, _KINDS)
-    page.keys(raw, "", {"version", "detection", "scalers", "profiles", "gates", "hedges"})
+    page.keys(raw, "", {"version", "detection", "scalers", "profiles", "gates", "hedges", "watch", "manage"})
     page.version(raw, VERSION)
     detection = page.table(Detection, raw["detection"], "detection")
     _check_detection(page, detection)
@@ -63,10 +67,12 @@ def rules_from(raw: Mapping[str, Any], source: str) -> Rules:
     hedges = page.table(HedgeRules, raw["hedges"], "hedges")
     if hedges.dte_min > hedges.dte_max:
         page.refuse("hedges.dte_min", f"{hedges.dte_min} is above dte_max {hedges.dte_max}")
-    warnings = tuple(
-        w for name, rules in profiles.items() for w in inconsistencies(name, rules, detection, scalers)
-    )  # fmt: skip
-    return Rules(detection, scalers, profiles, gates, hedges, warnings)
+    watch = page.table(WatchRules, raw["watch"], "watch")
+    manage = page.table(ManageRules, raw["manage"], "manage")
+    if manage.gap.usual > manage.gap.severe:
+        page.refuse("manage.gap.usual", f"{manage.gap.usual:g} is above severe {manage.gap.severe:g}")
+    warnings = {p: inconsistencies(rules, detection, scalers, watch) for p, rules in profiles.items()}
+    return Rules(detection, scalers, profiles, gates, hedges, watch, manage, warnings)
 
 
 def _families(page: Page, _spec: "Field[Any]", raw: Any, key: str) -> tuple[Family, ...]:
@@ -156,33 +162,50 @@ def _check_order(page: Page, regimes: Mapping[Regime, RegimeLimits], path: str) 
             page.refuse(f"{path}.*.{name}", "limits are out of order: they must not rise from low to crisis")
 
 
-def inconsistencies(profile: Profile, rules: ProfileRules, detection: Detection, scalers: Scalers) -> list[str]:
-    """What a profile promises and cannot keep, in words.
+def inconsistencies(
+    profile: ProfileRules, detection: Detection, scalers: Scalers, watch: WatchRules
+) -> tuple[str, ...]:
+    """What a profile promises and cannot keep, regime by regime, in words with the numbers.
 
     A theta target is out of reach when even at the top of the regime's VIX band ½·gamma·VIX²/365 under the scaled gamma
     cap earns less (gamma per 1 % squared, VIX in points: a delta-neutral book is paid its expected gamma loss).
-    A vega floor contradicts the stress limit when 15 vol points alone lose more than it; without a stress limit far
-    short puts pass every line.
+    A vega floor contradicts the daily loss when an ordinary bad day of VIX alone loses more, and the stress limit when
+    15 vol points do; without a stress limit far short puts pass every line.
     """
     found: list[str] = []
     tops = {Regime.LOW: detection.low_vix, Regime.NEUTRAL: detection.high_vix, Regime.HIGH: detection.crisis_vix}
     for regime, top in tops.items():
-        row = rules.regimes[regime]
-        earned = 0.5 * row.gamma * scalers.of_vix(top - 1e-9) * top**2 / 365
-        if row.theta_target > earned:
-            found.append(
-                f"profile {profile}, {regime.words}: the theta target {row.theta_target:.3%} a day is out of reach, "
-                f"the gamma limit earns at most {earned:.3%} at VIX {top:g}"
-            )
-        loss = abs(row.vega_floor) * STRESS_VOL_POINTS
-        if row.stress_near is None:
-            found.append(
-                f"profile {profile}, {regime.words}: no stress limit, and the vega floor alone allows a loss of "
-                f"{loss:.0%} of net liquidation for +{STRESS_VOL_POINTS:g} vol points"
-            )
-        elif loss > row.stress_near + 1e-12:
-            found.append(
-                f"profile {profile}, {regime.words}: the vega floor allows a loss of {loss:.0%} for "
-                f"+{STRESS_VOL_POINTS:g} vol points, above the stress limit {row.stress_near:.0%}"
-            )
-    return found
+        row = profile.regimes[regime]
+        said = _theta_out_of_reach(row, top, scalers), _day_too_costly(row, profile, watch), _shock_too_costly(row)
+        found += [f"{regime.words}: {words}" for words in said if words]
+    return tuple(found)
+
+
+def _theta_out_of_reach(row: RegimeLimits, top: float, scalers: Scalers) -> str | None:
+    earned = 0.5 * row.gamma * scalers.of_vix(top - 1e-9) * top**2 / 365
+    if row.theta_target <= earned:
+        return None
+    return (
+        f"the theta target {row.theta_target:.3%} a day is out of reach, the gamma limit earns at most {earned:.3%} at "
+        f"VIX {top:g}"
+    )
+
+
+def _day_too_costly(row: RegimeLimits, profile: ProfileRules, watch: WatchRules) -> str | None:
+    loss = abs(row.vega_floor) * watch.ordinary_day
+    if loss <= profile.daily_loss + 1e-12:
+        return None
+    return (
+        f"the vega floor allows a loss of {loss:.0%} of net liquidation on an ordinary bad day of "
+        f"+{watch.ordinary_day:g} vol points, the desk pauses at {profile.daily_loss:.0%}"
+    )
+
+
+def _shock_too_costly(row: RegimeLimits) -> str | None:
+    loss = abs(row.vega_floor) * STRESS_VOL_POINTS
+    words = f"allows a loss of {loss:.0%} of net liquidation for +{STRESS_VOL_POINTS:g} vol points"
+    if row.stress_near is None:
+        return f"no stress limit, so far short puts pass every line; the vega floor alone {words}"
+    if loss > row.stress_near + 1e-12:
+        return f"the vega floor {words}, above the stress limit {row.stress_near:.0%}"
+    return None

@@ -47,6 +47,9 @@ class Family(StrEnum):
     LONG_STRANGLE = "long_strangle"
     SHORT_STRANGLE = "short_strangle"
     JADE_LIZARD = "jade_lizard"
+    COMBINATION = "combination"  # three or four legs without a name of their own
+    CUSTOM = "custom"  # typed by the person: judged by what it does, never by its shape
+    OPTIMAL = "optimal"  # found by the whole programme: it obeys the shapes that the regime allows
 
 
 def _at_least(low: float, **more: Any) -> Any:
@@ -149,14 +152,30 @@ class ProfileRules:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WatchRules:
+    """What the watch over the limits tells and when: seconds, shares, VIX points, multiples of net liquidation."""
+
+    heal_seconds: float = _at_least(0)
+    far_over: float = _at_least(1)
+    ordinary_day: float = _at_least(0)
+    near_gamma_share: float = _at_least(0)
+    cluster_width: float = _at_least(0)
+    cluster_notional: float = _at_least(0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class GateRules:
-    """Defaults of the gates: ages in seconds, fractions of a price, price points."""
+    """Defaults of the gates: ages in seconds, fractions of a price, price points, contracts."""
 
     quote_age: float = _at_least(0)
     drift_ticks: float = _at_least(0)
     drift_fraction: float = _at_least(0)
     spread_floor: float = _at_least(0)
     spread_fraction: float = _at_least(0)
+    size_floor: float = _at_least(0)
+    size_share: float = _at_least(0)
+    open_interest_floor: float = _at_least(0)
+    open_interest_required: bool = field(metadata={"kind": "flag"})
     surface_floor: float = _at_least(0)
     surface_fraction: float = _at_least(0)
     what_if_age: float = _at_least(0)

@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 
 from models.quant.breach import NEAR_NOTHING, BreachKind, money, name_of
 from models.quant.limits import Limits
-from models.quant.scenario import NEAR_CELLS, STRESS_CELLS
+from models.quant.scenario import NEAR_CELLS, SHOCK_CELL, STRESS_CELLS
 
 Floats = NDArray[np.float64]
 
 DELTA, GAMMA, VEGA, THETA = range(4)
 STRESS = slice(4, 4 + len(STRESS_CELLS))
-WIDTH = STRESS.stop
-"""Columns of a measure array: spx_delta, gamma, vega as the profile measures it, theta, then the stress cells' P&L."""
-
-SHOCK_CELL = STRESS_CELLS.index((-0.10, 15.0))
-"""The cell −10 % / +15 points, after which excess liquidity must not be negative."""
+TAIL = STRESS.stop
+WIDTH = TAIL + 1
+"""Columns of a measure array: spx_delta, gamma, vega as the profile measures it, theta, the stress cells' P&L, and the
+mean P&L of the past days about the book's value at risk."""
 
 
 SIDED = (BreachKind.DELTA, BreachKind.GAMMA)
@@ -48,24 +47,9 @@ class Room:
     @property
     def excess(self) -> Floats:
         """Excess over each kind's cap now (n_kinds,), 0 where there is none or it is unknown."""
-        over: Floats = self._worst(np.nan_to_num(-self.left, nan=0.0)[None, :])[0]
-        return over
-
-    def _worst(self, over: Floats) -> Floats:
-        """Largest excess of each kind (C, n_kinds) from the rows' excesses (C, K)."""
-        found = np.zeros((over.shape[0], len(self.kinds)))
-        for column in range(len(self.kinds)):
-            rows = over[:, self.kind == column]
-            found[:, column] = rows.max(axis=1, initial=0.0)
-        return np.where(found > NEAR_NOTHING, found, 0.0)
-
-    def rows(self, keep: NDArray[np.bool_]) -> "Room":
-        return Room(self.kinds, self.kind[keep], self.left[keep], self.scale[keep], self.weights[:, keep], self.limits)
-
-    def excess_after(self, per_unit: Floats, quantity: Floats) -> Floats:
-        """Excess of each kind (C, n_kinds) after `quantity` (C,) units."""
-        over = -(self.left[None, :] + quantity[:, None] * per_unit)
-        return self._worst(np.nan_to_num(over, nan=0.0))
+        worst = np.zeros(len(self.kinds))
+        np.maximum.at(worst, self.kind, np.nan_to_num(-self.left, nan=0.0))
+        return np.where(worst > NEAR_NOTHING, worst, 0.0)
 
     def relative(self, excess: Floats) -> Floats:
         """Excesses (…, n_kinds) in units of their limits."""
@@ -73,15 +57,6 @@ class Room:
         sizes[self.kind] = self.scale
         shares: Floats = excess / sizes
         return shares
-
-    def harmless(self, per_unit: Floats) -> Floats:
-        """The most units (C,) that create or deepen no breach of any kind; inf where nothing binds, 0 where unknown."""
-        slack = self.slack
-        with np.errstate(divide="ignore", invalid="ignore"):
-            bound = np.where(per_unit < -1e-9, slack[None, :] / -per_unit, np.inf)
-        bound[np.isnan(per_unit)] = 0.0
-        most: Floats = bound.min(axis=1, initial=np.inf)
-        return most
 
     @property
     def slack(self) -> Floats:
@@ -94,21 +69,8 @@ class Room:
         allowed = np.where(spread | (left < -NEAR_NOTHING), self.excess[self.kind], 0.0)
         return np.maximum(left + allowed, 0.0)
 
-    def needed(self, per_unit: Floats, inside: float) -> tuple[Floats, Floats]:
-        """(all, best): the fewest units (C,) that cure every breached row, NaN where none do; and the most units any
-        breached row that the ticket helps can use. `inside` is how far within the limit to land (0.97: 3 % inside).
-        """
-        broken: NDArray[np.bool_] = self.left < -NEAR_NOTHING
-        if not broken.any():
-            return np.zeros(per_unit.shape[0]), np.zeros(per_unit.shape[0])
-        target = -self.left[broken] + (1 - inside) * self._limit_size()[broken]
-        helps = per_unit[:, broken]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            units = np.where(helps > 1e-9, target[None, :] / helps, np.nan)
-        best = np.nan_to_num(units, nan=0.0).max(axis=1)
-        return units.max(axis=1), best
-
-    def _limit_size(self) -> Floats:
+    @property
+    def limit_size(self) -> Floats:
         """The limit's own size per row: 0 where the limit is zero, so that nothing can land inside it."""
         limit = np.array([_limit_of(self.limits, kind) for kind in self.kinds])
         return limit[self.kind] if len(self.kind) else np.zeros(0)
@@ -123,50 +85,63 @@ def room_of(
     with_stress: bool = True,
     with_theta: bool = False,
     short_notional: float | None = None,
+    contracts: float | None = None,
+    with_tail: bool = False,
 ) -> Room:
     """Room of a book with `measures` (WIDTH,) under `limits`; raises ValueError when the limits are unknown.
 
     `in_flight` are the measures of each order that may still fill, whole. `margin` is the maintenance margin in
     currency; with it the excess liquidity after −10 % / +15 points must not fall below zero either. `with_stress`
     False leaves the grid out (an aggregate vector has none); `with_theta` adds the theta target like a cap, for the
-    pass that has no cap to cure. `short_notional` of the book adds a last row that no measure moves: what a ticket
-    does to it depends on what is held, and `screening` fills it in.
+    pass that has no cap to cure; `with_tail` a row for the value at risk, whose measure is a slope: what it promises
+    has to be valued exactly. `short_notional` and `contracts` of the book add rows that no measure moves: what a
+    ticket does to them depends on what is held, and the search counts it.
     """
     if limits.vega_floor is None or limits.delta_cap is None or limits.gamma_cap is None or limits.nlv is None:
         raise ValueError(f"no room can be measured: {', '.join(limits.missing)}")
-    rows: list[tuple[BreachKind, float, Floats]] = []
-
-    def row(kind: BreachKind, size: float, column: int, sign: float) -> None:
-        weight = np.zeros(WIDTH)
-        weight[column] = sign
-        rows.append((kind, size, weight))
-
     delta = max(limits.delta_cap, smallest_lot / 2)
-    row(BreachKind.VEGA, -limits.vega_floor, VEGA, 1.0)
-    row(BreachKind.DELTA, delta, DELTA, -1.0)
-    row(BreachKind.DELTA, delta, DELTA, 1.0)
-    row(BreachKind.GAMMA, limits.gamma_cap, GAMMA, 1.0)
+    rows = [
+        _row(BreachKind.VEGA, -limits.vega_floor, VEGA, 1.0),
+        _row(BreachKind.DELTA, delta, DELTA, -1.0),
+        _row(BreachKind.DELTA, delta, DELTA, 1.0),
+        _row(BreachKind.GAMMA, limits.gamma_cap, GAMMA, 1.0),
+    ]
     if limits.gamma_both:
-        row(BreachKind.GAMMA, limits.gamma_cap, GAMMA, -1.0)
+        rows.append(_row(BreachKind.GAMMA, limits.gamma_cap, GAMMA, -1.0))
     if with_theta:
-        row(BreachKind.THETA, -(limits.theta_target or 0.0), THETA, 1.0)
+        rows.append(_row(BreachKind.THETA, -(limits.theta_target or 0.0), THETA, 1.0))
     if with_stress:
-        for kind, size, cells in (
-            (BreachKind.STRESS_NEAR, limits.stress_near, np.flatnonzero(NEAR_CELLS)),
-            (BreachKind.STRESS_WORST, limits.stress_worst, range(STRESS.stop - STRESS.start)),
-        ):
-            for cell in cells if size is not None else ():
-                row(kind, size or 0.0, STRESS.start + int(cell), 1.0)
-        if margin is not None:
-            row(BreachKind.EXCESS_LIQUIDITY, limits.nlv - margin, STRESS.start + SHOCK_CELL, 1.0)
+        rows += _stress_rows(limits, margin)
+    if with_tail and limits.var_95 is not None and np.isfinite(measures[TAIL]):
+        rows.append(_row(BreachKind.VAR, limits.var_95, TAIL, 1.0))
     if short_notional is not None and limits.short_notional is not None:
         rows.append((BreachKind.SHORT_NOTIONAL, limits.short_notional - short_notional, np.zeros(WIDTH)))
+    if contracts is not None and limits.contracts is not None:
+        rows.append((BreachKind.CONTRACTS, limits.contracts - contracts, np.zeros(WIDTH)))
     return _assemble(rows, measures, limits, in_flight)
 
 
-def _assemble(
-    rows: list[tuple[BreachKind, float, Floats]], measures: Floats, limits: Limits, in_flight: Sequence[Floats]
-) -> Room:
+_Row = tuple[BreachKind, float, Floats]
+"""Kind, size of the room of an empty book, and the weights of the measures."""
+
+
+def _row(kind: BreachKind, size: float, column: int, sign: float) -> _Row:
+    weight = np.zeros(WIDTH)
+    weight[column] = sign
+    return kind, size, weight
+
+
+def _stress_rows(limits: Limits, margin: float | None) -> list[_Row]:
+    """One row per cell and stress limit, and the liquidity that must be left after the shock."""
+    near = [(BreachKind.STRESS_NEAR, limits.stress_near, int(cell)) for cell in np.flatnonzero(NEAR_CELLS)]
+    worst = [(BreachKind.STRESS_WORST, limits.stress_worst, cell) for cell in range(STRESS.stop - STRESS.start)]
+    rows = [_row(kind, size, STRESS.start + cell, 1.0) for kind, size, cell in (*near, *worst) if size is not None]
+    if margin is not None:
+        rows.append(_row(BreachKind.EXCESS_LIQUIDITY, (limits.nlv or 0.0) - margin, STRESS.start + SHOCK_CELL, 1.0))
+    return rows
+
+
+def _assemble(rows: list[_Row], measures: Floats, limits: Limits, in_flight: Sequence[Floats]) -> Room:
     kinds = tuple(dict.fromkeys(kind for kind, _, _ in rows))
     weights = np.column_stack([weight for _, _, weight in rows])
     sizes = np.array([size for _, size, _ in rows])
@@ -195,6 +170,8 @@ def _limit_of(limits: Limits, kind: BreachKind) -> float:
         BreachKind.STRESS_NEAR: limits.stress_near,
         BreachKind.STRESS_WORST: limits.stress_worst,
         BreachKind.THETA: limits.theta_target,
+        BreachKind.VAR: limits.var_95,
+        BreachKind.CONTRACTS: limits.contracts,
         BreachKind.SHORT_NOTIONAL: limits.short_notional,
     }
     return sizes.get(kind) or 0.0

@@ -22,6 +22,8 @@ STRESS_VOLS = (-3.0, 0.0, 5.0, 10.0, 15.0, 25.0, 40.0)
 STRESS_CELLS: tuple[tuple[float, float], ...] = tuple((s, v) for s in STRESS_SPOTS for v in STRESS_VOLS)
 NEAR_CELLS = np.array([s >= -0.10 and v <= 15.0 for s, v in STRESS_CELLS], dtype=bool)
 """Cells of the near limit: spot not below −10 %, 30-day vol not above +15 points."""
+SHOCK_CELL = STRESS_CELLS.index((-0.10, 15.0))
+"""The cell −10 % / +15 points, after which excess liquidity must not be negative."""
 
 _LEAST_TIME = 1e-9  # years, a thirtieth of a second: rounding of dates, not time value
 _LANES = 8  # cells that the processor reprices at once; a row is filled up to a multiple

@@ -78,6 +78,15 @@ TABLE: tuple[tuple[str, str, str], ...] = (
     ("-X1a +X1b", "Long {right} calendar", "Short {right} calendar"),
     ("-X1a +X2b", "Long {right} diagonal", "Short {right} diagonal"),
     ("-X2a +X1b", "Long {right} diagonal", "Short {right} diagonal"),
+    *(
+        (
+            f"-{sold}X{near}a +{bought}X{far}b",
+            f"Long {{right}} diagonal {sold}x{bought}",
+            f"Short {{right}} diagonal {sold}x{bought}",
+        )
+        for sold, bought in ((1, 2), (2, 3))
+        for near, far in ((1, 2), (2, 1))
+    ),
     ("-C1a -P1a +C1b +P1b", "Long straddle calendar", "Short straddle calendar"),
     ("-P1a -C2a +P1b +C2b", "Long double calendar", "Short double calendar"),
     ("-X1a -X2a +X1b +X2b", "Long double {right} calendar", "Short double {right} calendar"),

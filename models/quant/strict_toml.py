@@ -132,10 +132,18 @@ def _text(page: Page, _spec: "Field[Any]", raw: Any, key: str) -> str:
     return str(raw)
 
 
+def _table(page: Page, spec: "Field[Any]", raw: Any, key: str) -> Any:
+    """A frozen type within another: the field's own type is its schema."""
+    assert isinstance(spec.type, type)
+    return page.table(spec.type, raw, key)
+
+
 def _date(page: Page, _spec: "Field[Any]", raw: Any, key: str) -> date:
     if isinstance(raw, datetime) or not isinstance(raw, date):
         raise page.error(page.source, key, f"{raw!r} is not a date; write it as 2020-03-16, without quotes")
     return raw
 
 
-KINDS: dict[str, Kind] = {"flag": _flag, "names": _names, "numbers": _numbers, "text": _text, "date": _date}
+KINDS: dict[str, Kind] = {
+    "flag": _flag, "names": _names, "numbers": _numbers, "text": _text, "date": _date, "table": _table,
+}  # fmt: skip

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from models.quant.regime_rules import Family
 
 FAMILIES: tuple[Family, ...] = tuple(Family)
-WIDEST = 4
+WIDEST = 6
+"""Legs of one ticket at most."""
 NO_CAP = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Tickets:
-    """C tickets. `legs` (C, 4) are rows, −1 where there is none; `ratios` (C, 4) signed, 0 where there is no leg.
+    """C tickets. `legs` (C, WIDEST) are rows, −1 for none; `ratios` (C, WIDEST) signed, 0 where there is no leg.
 
     `family` (C,) indexes FAMILIES; `most` (C,) is the largest quantity (what is held, for a closing); `closes` (C,)
     is True when every leg only reduces a holding.
@@ -45,6 +46,14 @@ class Tickets:
             total[used] += ratio[used].reshape(shape) * per_contract[rows[used]]
         return total
 
+    def first_of_each(self) -> NDArray[np.int64]:
+        """Rows of the tickets without their repetitions: the same contracts in the same ratios, in any order."""
+        order = np.argsort(self.legs, axis=1, kind="stable")
+        legs, ratios = np.take_along_axis(self.legs, order, 1), np.take_along_axis(self.ratios, order, 1)
+        _, first = np.unique(np.hstack([legs, ratios, self.closes[:, None]]), axis=0, return_index=True)
+        rows: NDArray[np.int64] = np.sort(first)
+        return rows
+
     def sizes(self) -> NDArray[np.int64]:
         """Contracts per unit (C,): the sum of ratios."""
         total: NDArray[np.int64] = np.abs(self.ratios).sum(axis=1)
@@ -68,6 +77,14 @@ def ticket_block(
     code = np.full(count, FAMILIES.index(family), dtype=np.int64)
     cap = np.full(count, NO_CAP, dtype=np.int64) if most is None else most.astype(np.int64)
     return Tickets(rows, signed, code, cap, np.full(count, closes))
+
+
+def tickets_of(legs: NDArray[np.int64], ratios: NDArray[np.int64], family: NDArray[np.int64]) -> Tickets:
+    """Opening tickets from rows and signed ratios (C, L ≤ WIDEST), and indices into FAMILIES (C,)."""
+    count, width = legs.shape
+    rows = np.hstack([legs, np.full((count, WIDEST - width), -1, dtype=np.int64)])
+    signed = np.hstack([ratios, np.zeros((count, WIDEST - width), dtype=np.int64)])
+    return Tickets(rows, signed, family, np.full(count, NO_CAP, dtype=np.int64), np.zeros(count, dtype=np.bool_))
 
 
 def join(blocks: Sequence[Tickets]) -> Tickets:

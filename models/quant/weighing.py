@@ -16,8 +16,8 @@ from models.quant.breach import Breach, BreachKind, detect_breaches, measure_use
 from models.quant.candidate import MEASURES, Candidate, MarginEffect, Scene, Unfit
 from models.quant.gates import GateFacts, Stage, WhatIfFact, ask_gates
 from models.quant.naming import doing, strategy_name
+from models.quant.outlay import Prices, prices_of
 from models.quant.portfolio import Exposure, Holding
-from models.quant.product import Toward, product_of, round_to_tick
 from models.quant.regime_rules import Family
 from models.quant.room import DELTA, GAMMA, STRESS, VEGA
 from models.quant.scoring import (
@@ -29,9 +29,9 @@ from models.quant.scoring import (
     theta_given_up,
     vega_reduction,
 )
-from models.quant.screening import Prices
-from models.quant.structure import Action, Leg, QuoteSource
-from models.quant.tickets import FAMILIES, Tickets
+from models.quant.structure import Leg
+from models.quant.ticket_prices import leg_of, terms_of
+from models.quant.tickets import FAMILIES, Tickets, ticket_block
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,48 @@ def weigh(scene: Scene, tickets: Tickets, row: int, quantity: int, prices: Price
     """The candidate of one ticket of `tickets`; raises Unfit with the reason in words."""
     used = tickets.legs[row] >= 0
     rows, ratios = tickets.legs[row][used], tickets.ratios[row][used]
-    legs = tuple(_leg(scene, int(i), int(r)) for i, r in zip(rows, ratios, strict=True))
+    legs = tuple(leg_of(scene, int(i), int(r)) for i, r in zip(rows, ratios, strict=True))
     added = {scene.vectors.contracts[i].identity: float(r * quantity) for i, r in zip(rows, ratios, strict=True)}
     family = FAMILIES[int(tickets.family[row])]
     ticket = _Ticket(family, rows, ratios, quantity, bool(tickets.closes[row]), legs, added)
-    after = exposure_after(scene, added)
-    _refuse_worse(scene, added, after)
+    after = _stands(scene, added)
     effect = _margin(scene, added)
     return _assemble(scene, ticket, after, effect, prices)
 
 
-def exposure_after(scene: Scene, added: Mapping[str, float]) -> Exposure:
-    """The book with `added`; a mock's aggregate vector plus the candidate has no stress grid and no notional."""
-    if not scene.mock:
-        return outlooks(scene, added)[0][1]
+def judge(scene: Scene, legs: Sequence[Leg], quantity: int, family: Family, closes: bool) -> Candidate:
+    """The exact valuation of a given trade, whether or not it cures anything: its margin gates are in `checks`.
+
+    `scene.vectors` must hold the legs' contracts. Raises Unfit with the reason in words: an unknown input, a cap whose
+    breach it would create or deepen, or legs that cannot be one ticket.
+    """
+    unlisted = [str(leg.contract) for leg in legs if leg.contract.identity not in scene.vectors.index]
+    if unlisted:
+        raise Unfit("an input is unknown", f"{unlisted[0]} has no price here")
+    rows = [np.array([scene.vectors.index[leg.contract.identity]]) for leg in legs]
+    ticket = ticket_block(family, rows, [leg.signed_ratio for leg in legs], closes=closes)
+    return weigh(scene, ticket, 0, quantity, prices_of(scene))
+
+
+def _stands(scene: Scene, added: Mapping[str, float]) -> Exposure:
+    """The book with `added`, nothing else filled. No cap may be created or deepened, neither then nor with everything
+    in flight filled (row by row it was screened); raises Unfit."""
+    looks = [(scene.exposure, _mock_after(scene, added))] if scene.mock else outlooks(scene, added)
+    for before, after in looks:
+        worse = worsened(before, after, scene.limits, scene.smallest_lot)
+        if worse:
+            name = name_of(worse[0].kind, worse[0].value, scene.limits, worse[0].subject)
+            raise Unfit(f"would break or deepen {name[0].lower()}{name[1:]}", f"after the trade: {worse[0].words}")
+    after = looks[0][1]
+    needed = ("spx_delta", "gamma", "vega_weighted", *(() if scene.mock else ("stress_worst",)))
+    unknown = [name for name in needed if getattr(after, name) is None]
+    if unknown:
+        raise Unfit("an input is unknown", f"{unknown[0].replace('_', ' ')} after the trade is unknown")
+    return after
+
+
+def _mock_after(scene: Scene, added: Mapping[str, float]) -> Exposure:
+    """A mock's aggregate vector plus the candidate: it has no stress grid and no notional."""
     v, e = scene.vectors, scene.exposure
     q = v.quantities(dict(added))
     rows = np.flatnonzero(q)
@@ -87,19 +115,6 @@ def exposure_after(scene: Scene, added: Mapping[str, float]) -> Exposure:
     )
 
 
-def _refuse_worse(scene: Scene, added: Mapping[str, float], after: Exposure) -> None:
-    """No cap created or deepened, with nothing and with everything in flight filled (row by row it was screened)."""
-    for one, other in [(scene.exposure, after)] if scene.mock else outlooks(scene, added):
-        worse = worsened(one, other, scene.limits, scene.smallest_lot)
-        if worse:
-            name = name_of(worse[0].kind, worse[0].value, scene.limits, worse[0].subject)
-            raise Unfit(f"would break or deepen {name[0].lower()}{name[1:]}", f"after the trade: {worse[0].words}")
-    needed = ("spx_delta", "gamma", "vega_weighted", *(() if scene.mock else ("stress_worst",)))
-    unknown = [name for name in needed if getattr(after, name) is None]
-    if unknown:
-        raise Unfit("an input is unknown", f"{unknown[0].replace('_', ' ')} after the trade is unknown")
-
-
 def _margin(scene: Scene, added: Mapping[str, float]) -> MarginEffect | None:
     if scene.margin_of is None:
         return None
@@ -107,36 +122,9 @@ def _margin(scene: Scene, added: Mapping[str, float]) -> MarginEffect | None:
     return scene.margin_of([Holding(scene.vectors.contracts[by_identity[i]], n) for i, n in added.items()])
 
 
-def _leg(scene: Scene, row: int, ratio: int) -> Leg:
-    """Per-contract prices and greeks in the units of DOMAIN.md section 1, from the currency columns."""
-    v = scene.vectors
-    m, per = float(v.multiplier[row]), float(v.beta[row] * abs(v.spot[row]) * 0.01)
-    bid, ask = _known(v.bid[row] / m), _known(v.ask[row] / m)
-    mid = (bid + ask) / 2 if bid is not None and ask is not None else _known(v.value[row] / m)
-    option = bool(v.is_option[row])
-    return Leg(
-        contract=v.contracts[row],
-        action=Action.BUY if ratio > 0 else Action.SELL,
-        ratio=abs(ratio),
-        bid=bid,
-        ask=ask,
-        mid=mid,
-        iv=_known(v.iv[row]) if option else None,
-        delta=_known(v.spx_delta[row] / (m * per)),
-        gamma=_known(v.gamma[row] / (m * per**2)),
-        vega=_known(v.vega[row] / m),
-        theta=_known(v.theta[row] / m),
-        source=QuoteSource(str(v.source[row])),
-    )
-
-
-def _known(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
 def _assemble(scene: Scene, ticket: _Ticket, after: Exposure, effect: MarginEffect | None, prices: Prices) -> Candidate:
     before = scene.exposure
-    terms = _prices(scene, ticket)
+    terms = terms_of(scene, ticket.legs, ticket.rows, ticket.ratios, ticket.quantity)
     impact = capital_impact(effect, _premium(ticket.legs, terms.net_premium))
     cost = _cost(scene, ticket, prices, effect)
     hard = _hard(scene)
@@ -304,59 +292,6 @@ def _cost(scene: Scene, ticket: _Ticket, prices: Prices, effect: MarginEffect | 
         theta=float(theta_given_up(theta, scene.hedges)[0]),
         margin=margin_cost(effect.maintenance if effect else None, scene.hedges),
     )
-
-
-@dataclass(frozen=True)
-class _Terms:
-    """Prices of one combo unit, debit positive, in points; premium credit positive, in currency for the whole trade."""
-
-    fitted: tuple[float | None, ...]
-    fitted_mid: float | None
-    mid: float | None
-    natural: float
-    limit: float
-    worst: float
-    tick: float
-    net_premium: float
-
-
-def _prices(scene: Scene, ticket: _Ticket) -> _Terms:
-    """The natural price crosses every leg's market; modelled legs cross a modelled one. Both bounds are on the tick."""
-    v, rows, ratios = scene.vectors, ticket.rows, ticket.ratios
-    m = float(v.multiplier[rows[0]])
-    if not np.allclose(v.multiplier[rows], m):
-        raise Unfit("different multipliers", "the legs have different multipliers; they cannot be one ticket")
-    fitted = fitted_points(scene)[rows]
-    guess = np.maximum(scene.hedges.modelled_half_spread * np.abs(v.value), scene.hedges.modelled_half_spread_floor * m)
-    guess = np.where(v.is_option, guess, 0.0)[rows] / m
-    value, bid, ask = v.value[rows] / m, v.bid[rows] / m, v.ask[rows] / m
-    side = np.where(
-        ratios > 0, np.where(np.isfinite(ask), ask, value + guess), np.where(np.isfinite(bid), bid, value - guess)
-    )
-    natural = float(ratios @ side)
-    mid = float(ratios @ value)
-    product = product_of(ticket.legs[0].contract)
-    tick = product.combo_tick if len(rows) > 1 else product.tick(natural)
-    limit = round_to_tick(natural, tick, Toward.UP)
-    return _Terms(
-        tuple(_known(float(x)) for x in fitted),
-        _known(float(ratios @ fitted)),
-        mid,
-        natural,
-        limit,
-        round_to_tick(limit + scene.hedges.worst_ticks * tick, tick),
-        tick,
-        -mid * m * ticket.quantity,
-    )
-
-
-def fitted_points(scene: Scene) -> Floats:
-    """Surface prices in points (N,): as given, else the modelled rows' own values; NaN elsewhere."""
-    if scene.fitted is not None:
-        return scene.fitted
-    v = scene.vectors
-    modelled = v.is_option & (v.source == QuoteSource.MODELLED.value)
-    return np.where(modelled, v.value / v.multiplier, np.nan)
 
 
 def _direction(scene: Scene, ticket: _Ticket, prices: Prices) -> tuple[float, ...]:

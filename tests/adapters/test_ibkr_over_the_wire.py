@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 
 from adapters.base import (
+    Answer,
     Broker,
     BrokerRefused,
+    MarginImpact,
     MarketData,
     NewOrder,
     NotConnected,
@@ -16,12 +19,14 @@ from adapters.base import (
     Notifier,
     OrderUpdate,
     SessionState,
+    Tick,
     UnknownOutcome,
     WireStatus,
 )
 from adapters.ibkr_adapter import IbkrBroker, Road
 from adapters.ibkr_market import IbkrMarketData
 from adapters.notifier import NO_URLS, NotificationDispatcher
+from adapters.simulator.tws_limits import Rules
 from adapters.simulator.tws_server import TwsServer, serve_tws
 from adapters.simulator.types import FillStyle
 from adapters.simulator.venue import Venue, VenueConfig, open_venue
@@ -219,6 +224,71 @@ async def test_quotes_chains_futures_and_bars(wired: tuple[Venue, TwsServer]) ->
         assert len(bars) >= 10
     finally:
         await data.close()
+
+
+async def test_open_interest_comes_with_an_options_quote_and_dividends_with_a_shares(
+    wired: tuple[Venue, TwsServer],
+) -> None:
+    venue, server = wired
+    data = IbkrMarketData(road(server), 12)
+    await data.connect()
+    try:
+        assert data.lines == 100
+        con_id, option = next((c, x) for c, x in held(venue) if x.is_option)
+        spy, index = Contract("SPY", SecType.STOCK, "SPY"), Contract("SPX", SecType.INDEX, "SPX")
+        assert data.dividends(spy) is None
+        assert (await data.subscribe([option, spy, index])).data == (option, spy, index)
+        seen: dict[Contract, Tick] = {}
+        async with asyncio.timeout(5):
+            while data.dividends(spy) is None or seen.get(option) is None or seen[option].open_interest is None:
+                seen |= {tick.contract: tick for tick in data.ticks()}
+                await asyncio.sleep(0.05)
+        assert seen[option].open_interest == venue.market.quote(con_id).open_interest  # type: ignore[union-attr]
+        told = data.dividends(spy)
+        assert told is not None and told.next_amount is not None and told.next_year is not None
+        assert told.next_ex == date(2026, 12, 18), "the third Friday of December"
+        assert 1.0 < told.next_amount < 3.0 and told.next_year == pytest.approx(4 * told.next_amount, abs=0.01)
+        assert data.dividends(option) is None and data.dividends(index) is None
+    finally:
+        await data.close()
+
+
+async def test_five_what_ifs_end_in_time_though_one_is_never_answered_and_one_is_half_empty() -> None:
+    """Each answer takes two and a half seconds of the venue, one after the other, as IBKR gives them."""
+    venue = open_venue(VenueConfig(seed=7, speed=0.0), MORNING)
+    rules = Rules(what_if_seconds=2.5, what_ifs_lost=frozenset({3}), what_ifs_unset=frozenset({2}))
+    server = await serve_tws(venue, rules=rules)
+    running = asyncio.create_task(venue.run())
+    broker = IbkrBroker(replace(road(server), what_if_deadline=10.0))
+    await broker.connect()
+    try:
+        con_id, contract = held(venue)[0]
+        legs, loop = (Leg(contract, Action.BUY, 1, con_id),), asyncio.get_running_loop()
+        began = loop.time()
+
+        async def ask(quantity: int) -> tuple[Answer[MarginImpact], float]:
+            answer = await broker.simulate_margin_impact(venue.account_id, legs, quantity)
+            return answer, loop.time() - began
+
+        asked = asyncio.gather(*(ask(n) for n in (1, 2, 3, 4, 5)))
+        placed = await broker.submit(single(venue, "ref-first", 1.0))
+        assert placed.status is WireStatus.WORKING and not asked.done(), "an order waits for no preview"
+        answers = [answer for answer, _ in await asked]
+        ended = [after for _, after in await asked]
+        assert max(ended) <= 15.0, ended
+        silent = [answer for answer in answers if answer.failed]
+        assert len(silent) == 1 and "no answer within 10 s" in (silent[0].failure or "")
+        given = [answer.data for answer in answers if answer.data is not None]
+        unset = [impact for impact in given if impact.equity_change is None]
+        assert len(given) == 4 and len(unset) == 1
+        assert unset[0].init_margin_change is not None and unset[0].capital_impact is None
+        assert unset[0].maint_margin_change is None and unset[0].commission is None
+        assert all(impact.capital_impact is not None for impact in given if impact is not unset[0])
+    finally:
+        await broker.close()
+        await server.close()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_notice_without_channels_answers_failed() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from adapters.base import Answer, ChainListing, NotConnected, PriceBar, SessionState, Tick
+from adapters.base import Answer, CashDividends, ChainListing, NotConnected, PriceBar, SessionState, Tick
 from models.clock import DeskClock
 from models.quant.option import Contract, Right, SecType
 from models.quant.pricing import black76
@@ -25,7 +25,10 @@ class ScriptedMarketData:
         self.state = SessionState.LOGGED_OUT
         self.subscribed: list[tuple[Contract, ...]] = []
         self.refuse_connection = False
+        self.told_dividends: dict[str, CashDividends] = {}
         self._fresh: dict[str, Tick] = {}
+
+    lines: int | None = 100
 
     @property
     def clock(self) -> DeskClock:
@@ -76,6 +79,9 @@ class ScriptedMarketData:
         days = (datetime.now(UTC) - timedelta(days=n) for n in (3, 2, 1))
         return Answer.of(tuple(PriceBar(day, level, level, level, level, None) for day in days))
 
+    def dividends(self, contract: Contract) -> CashDividends | None:
+        return self.told_dividends.get(contract.symbol)
+
 
 # ── one smile for a whole chain ──────────────────────────────────────────────────────────────────────────────────
 SPOT, RATE = 6400.0, 0.04
@@ -94,7 +100,7 @@ def fridays(now: datetime, count: int = 14) -> tuple[date, ...]:
 def quoted(contract: Contract, price: float, half: float = 0.1, **more: object) -> Tick:
     return Tick(
         contract, 1, datetime.now(UTC), bid=max(price - half, 0.05), ask=price + half, source=QuoteSource.REAL,
-        **more,  # type: ignore[arg-type]
+        bid_size=50.0, ask_size=60.0, **more,  # type: ignore[arg-type]
     )  # fmt: skip
 
 

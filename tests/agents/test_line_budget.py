@@ -112,6 +112,14 @@ def test_an_expiry_already_settled_is_not_sampled() -> None:
     assert all(expiry > date(2026, 9, 18) for _, expiry in sample_expiries([SPXW, SPX], after))
 
 
+def test_a_source_without_a_limit_has_no_budget_and_one_with_few_lines_leaves_some_for_snapshots() -> None:
+    crowd = [share(number) for number in range(2000)]
+    assert len(allot({SAMPLE: crowd}, 0, Budget.within(None))) == len(crowd)
+    assert Budget.within(100) == Budget()
+    assert len(allot({SAMPLE: crowd}, 0, Budget.within(30))) == 20
+    assert allot({SAMPLE: crowd}, 0, Budget.within(5)) == ()
+
+
 def test_one_expiry_shows_pairs_at_the_money_and_both_wings_within_its_lines() -> None:
     contracts = sample_contracts(SPXW, date(2026, 10, 2), 6412.0, 0.17, NOW)
     assert len(contracts) == LINES_PER_EXPIRY <= 17

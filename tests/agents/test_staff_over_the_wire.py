@@ -13,6 +13,7 @@ from typing import TypeVar
 import pytest
 
 from database.store import Store, open_store
+from models.proposed_trade import Origin, origin_words
 from models.settings import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +69,9 @@ async def test_one_pass_by_hand_lends_itself_a_staff_and_leaves_real_proposals(f
     try:
         check = await store.proposals.last_check()
         rows = await store.proposals.pending(None, datetime.now(UTC))
-        assert check is not None and check.proposed == len(rows)
+        assert check is not None and check.proposed == sum(row.origin == Origin.HEDGE for row in rows)
+        exits = [row for row in rows if row.origin == Origin.MANAGE]
+        assert exits and all(origin_words(row) in words for row in exits), "the venue's first book has what to manage"
         for row in rows:
             assert row.strategy_name in words and row.justification in words
             assert {leg["source"] for leg in row.legs_json} == {"real"}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.base import NotConnected, SessionState
+from adapters.base import CashDividends, NotConnected, SessionState
 from agents import greeks_streamer, market_watch
 from agents.desk import Desk
 from agents.subscriptions import PROPOSAL
@@ -15,6 +15,7 @@ from models.quant.option import Contract, Right, SecType
 from models.quant.product import NEW_YORK
 from models.quant.structure import contract_to_json
 from models.quant.surface import Surface
+from models.quant.surface_misses import within
 from tests.agents.scripted_market import SPOT, OptionMarket, smile
 
 
@@ -100,6 +101,80 @@ async def test_held_contracts_their_underlyings_and_proposal_legs_are_streamed(
     assert {apple.identity, "AAPL", leg.identity} <= streamed
     quote = (await desk.store.market.quotes([leg.identity]))[leg.identity]
     assert quote.bid is not None and quote.source == "real" and quote.vendor_iv == pytest.approx(smile(6125.0))
+
+
+async def test_a_source_without_a_line_limit_streams_every_listed_option_of_the_window(
+    desk: Desk, market: OptionMarket
+) -> None:
+    market.lines = None
+    report = await turns(desk, 1)
+    assert report.detail is not None
+    assert report.detail["slices"] == report.detail["planned"] >= 6
+    streamed = {c for c in market.subscribed[-1] if c.is_option}
+    days = [d for d in market.expiries if 30 <= (d - datetime.now(UTC).astimezone(NEW_YORK).date()).days <= 60]
+    for day in days:
+        listed = (await market.listed("SPX", "SPXW", day)).data or ()
+        assert streamed >= set(listed)
+    row = await desk.store.market.surface("SPX")
+    assert row is not None and row.quotes_used > 500
+
+
+async def test_a_source_with_fewer_lines_gets_no_more_than_it_carries(desk: Desk, market: OptionMarket) -> None:
+    market.lines = 60
+    await turns(desk, 3)
+    assert max(len(lines) for lines in market.subscribed) <= 50, "ten are left for snapshots"
+
+
+async def test_what_was_modelled_and_then_quoted_is_counted_by_the_size_of_the_miss(
+    desk: Desk, market: OptionMarket
+) -> None:
+    counted = []
+    for _ in range(12):  # opening takes two expiries a turn; from then on strikes never quoted are quoted
+        await turns(desk, 1)
+        counted = await desk.store.market.latest_misses()
+        if counted and sum(counted[0].points) >= 20:
+            break
+    (row,) = counted
+    assert row.symbol == "SPX" and sum(row.points) >= 20
+    assert sum(row.points) >= sum(row.vol_points) and sum(row.points) >= sum(row.half_spreads)
+    median = within(row.points, 0.5)
+    assert median is not None and median < 0.5, "the market is one smooth smile"
+    assert row.since <= row.at
+
+
+async def test_the_next_dividend_of_a_streamed_share_is_kept_and_replaced_by_what_is_told_next(
+    desk: Desk, market: OptionMarket
+) -> None:
+    ex = datetime.now(UTC).date() + timedelta(days=20)
+    market.told_dividends["SPY"] = CashDividends(7.1, 7.4, ex, 1.85)
+    await market_watch.work(desk)
+    (row,) = await desk.store.market.dividends(["SPY"])
+    assert (row.ex_date, row.amount, row.source) == (ex, 1.85, "broker")
+    market.told_dividends["SPY"] = CashDividends(7.1, 7.4, ex + timedelta(days=1), 1.9)
+    await market_watch.work(desk)
+    (row,) = await desk.store.market.dividends(["SPY"])
+    assert (row.ex_date, row.amount) == (ex + timedelta(days=1), 1.9)
+    now = datetime.now(UTC)
+    share = Contract("SPY", SecType.STOCK, "SPY")
+    view = (await Observatory(desk.store, desk.settings).look([share], now, now, None)).view
+    (ahead,) = view.dividends["SPY"]
+    assert ahead.amount == 1.9 and 20 / 365 < ahead.years < 22.5 / 365
+    market.told_dividends["SPY"] = CashDividends(7.1, None, None, None)
+    await market_watch.work(desk)
+    assert await desk.store.market.dividends(["SPY"]) == []
+
+
+async def test_open_interest_once_told_stays_with_later_ticks(desk: Desk, market: OptionMarket) -> None:
+    spy = Contract("SPY", SecType.STOCK, "SPY")
+    feed = await desk.feed()
+    market.prices["SPY"] = replace(market.prices["SPY"], open_interest=77.0)
+    await feed.want("market", [spy])
+    feed.pump()
+    market.prices["SPY"] = replace(market.prices["SPY"], open_interest=None, bid=1.0)
+    await market.subscribe([spy])
+    feed.pump()
+    tick = feed.tick(spy)
+    assert tick is not None and (tick.bid, tick.open_interest) == (1.0, 77.0)
 
 
 async def test_the_vendors_greeks_and_our_own_of_what_is_held_are_kept_side_by_side(

@@ -10,17 +10,14 @@ import pytest
 from agents import greeks_streamer, market_watch, trade_proposer
 from agents.desk import Desk
 from agents.hedge_quotes import within_lines
-from agents.notices import Outcome, due
 from agents.proposer_engine import ProposerEngine, RiskRegimeLoader
 from agents.trade_proposer import CheckIncomplete, Memory
 from models.appetite import BreachRow
 from models.book import AccountSnapshot, Position
 from models.order import WhatIf
 from models.proposed_trade import Approval, Check, Origin, ProposedTrade
-from models.quant.breach import Breach, BreachKind
 from models.quant.option import Contract, Right, SecType
 from models.quant.product import NEW_YORK
-from models.quant.regime_rules import Regime
 from models.quant.structure import Action, Leg, contract_to_json, leg_from_json, legs_hash
 from tests.agents.scripted_market import OptionMarket
 
@@ -133,6 +130,9 @@ async def test_a_breach_becomes_up_to_three_different_hedges_on_real_quotes_with
         assert row.legs_hash in bridge.asked
         assert all(leg["source"] == "real" and leg["quoted_at"] and leg["con_id"] for leg in row.legs_json)
         assert row.scores is not None and row.scores["before"] and row.scores["after"] and row.scores["checks"]
+        margins = row.scores["margins"]
+        assert margins["broker"]["at"] and margins["broker"]["initial"] is not None
+        assert margins["estimate"]["initial"] is not None and margins["estimate"]["at"] is None
         assert row.regime == "neutral_volatility" and row.profile == "desk" and row.snapshot_id
         assert row.expires_at - row.created_at == trade_proposer.PROPOSAL_LIFE
         assert row.id is not None
@@ -320,43 +320,3 @@ def test_only_as_many_candidates_are_quoted_as_their_legs_find_lines(monkeypatch
 
     tickets = [Ticket(1, 2), Ticket(2, 3), Ticket(4, 5, 6), Ticket(1, 3)]
     assert within_lines(tickets, most=4) == (tickets[0], tickets[1], tickets[3])  # type: ignore[arg-type, comparison-overlap]
-
-
-# ── when somebody is told ────────────────────────────────────────────────────────────────────────────────────────
-def breach(use: float, kind: BreachKind = BreachKind.VEGA, is_cap: bool = True) -> Breach:
-    return Breach(kind, -use, -1.0, 1 - use, use, is_cap, f"{kind} is {use:.0%}.", Regime.NEUTRAL, use - 1)
-
-
-def outcome(**more: object) -> Outcome:
-    given: dict[str, object] = {
-        "account_id": ACCOUNT, "regime": Regime.NEUTRAL, "breaches": [breach(1.05)], "best_score": 0.10,
-        "proposed": 3, "sentence": "Three.",
-    }  # fmt: skip
-    return Outcome(**{**given, **more})  # type: ignore[arg-type]
-
-
-def told(result: Outcome) -> set[str]:
-    return {name for name, words in due(result, 0.10).items() if words}
-
-
-def test_a_score_at_the_threshold_tells_nobody_and_above_it_does() -> None:
-    assert told(outcome()) == set()
-    assert told(outcome(best_score=0.1001)) == {"hedge"}
-    assert told(outcome(best_score=None)) == set()
-
-
-def test_crisis_always_tells() -> None:
-    assert told(outcome(regime=Regime.CRISIS)) == {"crisis"}
-
-
-def test_a_breach_far_over_its_limit_tells_on_the_second_check_running_and_theta_never() -> None:
-    far = [breach(1.11)]
-    assert told(outcome(breaches=far)) == set()
-    assert told(outcome(breaches=far, over_before=frozenset({"vega"}))) == {"stands"}
-    theta = [breach(2.0, BreachKind.THETA, is_cap=False)]
-    assert told(outcome(breaches=theta, over_before=frozenset({"theta"}))) == set()
-
-
-def test_a_breach_without_a_feasible_hedge_tells_and_no_breach_does_not() -> None:
-    assert told(outcome(proposed=0, best_score=None)) == {"no-hedge"}
-    assert told(outcome(proposed=0, best_score=None, breaches=[])) == set()

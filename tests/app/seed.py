@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from database.store import Store, open_store
+from models.appetite import BreachRow
 from models.book import PORTFOLIO, AccountSnapshot, BrokerPositionRow, PortfolioGreeks, Position
 from models.clock import DeskClock
 from models.control import ApiLog, Heartbeat, LockRow
-from models.market import MarketState, Quote
+from models.market import ChainRow, MarketState, Quote
 from models.order import Execution, Order, OrderEvent, TradeJournal, WhatIf
 from models.proposed_trade import Check, MarginSource, Origin, ProposedTrade
 from models.quant.option import Contract, Right, SecType
@@ -59,6 +60,7 @@ def quote_of(contract: Contract, now: datetime) -> tuple[Quote, dict[str, float]
         ask=round(mid + width / 2, 2),
         bid_size=40,
         ask_size=35,
+        open_interest=1200,
         source="real",
         vendor_iv=iv,
         vendor_delta=float(g.delta),
@@ -120,10 +122,19 @@ def big_book(count: int) -> list[tuple[Contract, float]]:
 
 
 def use(
-    kind: str, unit: str, value: float | None, limit: float | None, words: str, is_cap: bool = True
+    kind: str,
+    unit: str,
+    value: float | None,
+    limit: float | None,
+    words: str,
+    is_cap: bool = True,
+    subject: str = "",
+    warns: bool = False,
 ) -> dict[str, Any]:
+    signed = kind in ("vega", "theta")
+    distance = None if value is None or limit is None else value - limit if signed else abs(value) - abs(limit)
     share = None if value is None or not limit else (max(value / limit, 0.0) if limit < 0 else abs(value) / limit)
-    breached = None if share is None else (share > 1 if is_cap else share < 1)
+    breached = None if share is None else (share > 1 if is_cap or warns else share < 1)
     return {
         "kind": kind,
         "unit": unit,
@@ -133,7 +144,9 @@ def use(
         "breached": breached,
         "is_cap": is_cap,
         "words": words,
-        "subject": "",
+        "subject": subject,
+        "distance": distance,
+        "warns": warns,
     }
 
 
@@ -162,11 +175,28 @@ EXPOSURE: dict[str, Any] = {
         use("stress_near", "$", 96_400.0, 120_000.0, "The near stress loss is 80 % of its limit."),
         use("stress_worst", "$", 214_300.0, 250_000.0, "The worst stress loss is 86 % of its limit."),
         use("var_95", "$", 15_900.0, 20_000.0, "One-day value at risk is 80 % of its limit."),
+        use("short_notional", "$", 5_400_000.0, 8_000_000.0, "Short option notional is 68 % of its limit."),
+        use("defined_loss", "$", 18_600.0, 50_000.0, "The largest defined loss is 37 % of its limit."),
         use("margin", "ratio", 0.4112, 0.8, "Margin used is 51 % of its limit."),
+        {
+            **use("excess_liquidity", "$", 492_400.0, 0.0, "Excess liquidity after −10 % and +15 points is $492,400."),
+            "use": 0.16,
+            "breached": False,
+        },
+        use("vega_share", "ratio", 0.06, 0.6, "The vega share of AAPL is 10 % of its limit.", subject="AAPL"),
+        use("theta_share", "ratio", 0.47, 0.3, "SPX 30 Sep 26 (short strangle) earns 47 % of the theta that the book "
+            "earns.", False, "SPX 30 Sep 26", warns=True),
+        use("near_gamma", "$ per +1 % SPX, twice", -1190.0, -1750.0, "Gamma of 0–7 days is 34 % of the gamma limit.",
+            False, warns=True),
+        use("strike_cluster", "$", 3_870_000.0, 2_000_000.0, "Short strikes of SPX between 92.3 % and 93.0 % of spot "
+            "carry $3,870,000.", False, "SPX", warns=True),
     ],
     "regime": "neutral_volatility",
     "profile": "desk",
-}
+    "partial": True,
+    "notes": ["recession is unknown: its clause is skipped"],
+    "warnings": [],
+}  # fmt: skip
 
 BEFORE = {
     "spx_delta": 9480.0,
@@ -274,10 +304,18 @@ def _proposal(
         profile="desk",
         scores={
             "rank": rank,
-            "cost": 1240.0 + 310 * rank,
+            "cost": {
+                "half_spread": 905.0 + 310 * rank,
+                "fees": 35.0,
+                "theta": 300.0,
+                "margin": 0.0,
+                "total": 1240.0 + 310 * rank,
+            },
             "cure": 1.0 if rank < 3 else 0.6,
+            "full": rank < 3,
             "before": BEFORE,
             "change": change,
+            "margins": {"estimate": {"initial": change["margin"] + 310.0, "maintenance": change["margin"] + 210.0}},
             "after": after,
             "checks": [{"name": n, "outcome": o, "reason": r} for n, o, r in CHECKS],
             "worst_cell": [-0.2, 40.0],
@@ -298,6 +336,7 @@ async def seed(store: Store, now: datetime, positions: int = 0) -> None:
     await _market(store, now, book)
     await _account(store, now)
     await _positions(store, now, book)
+    await _breaches(store, now)
     await _staff(store, now)
     await _orders(store, now)
     check = Check(
@@ -318,6 +357,30 @@ async def seed(store: Store, now: datetime, positions: int = 0) -> None:
     ids = await store.proposals.replace_pending(ACCOUNT, Origin.HEDGE, rows, check, now)
     for number, row in zip(ids, rows, strict=True):
         await preview(store, number, row, now)
+
+
+async def _breaches(store: Store, now: datetime) -> None:
+    since = {"vega": 12, "delta": 3, "theta": 190, "theta_share SPX 30 Sep 26": 2900, "strike_cluster SPX": 47}
+    for minutes in sorted(set(since.values()), reverse=True):
+        at = now - timedelta(minutes=minutes)
+        seen = [
+            BreachRow(
+                account_id=ACCOUNT,
+                kind=f"{row['kind']} {row['subject']}".strip(),
+                value=row["value"],
+                limit=row["limit"],
+                distance=row["distance"],
+                use=row["use"],
+                regime="neutral_volatility",
+                profile="desk",
+                is_cap=row["is_cap"],
+                since=at,
+                last_seen=at,
+            )
+            for row in EXPOSURE["use"]
+            if since.get(f"{row['kind']} {row['subject']}".strip(), 0) >= minutes
+        ]
+        await store.appetite.record_breaches(ACCOUNT, seen, at)
 
 
 async def preview(store: Store, number: int, row: ProposedTrade, now: datetime) -> None:
@@ -359,7 +422,19 @@ async def _market(store: Store, now: datetime, book: list[tuple[Contract, float]
     )
     held = [contract for contract, _ in book if contract.is_option and contract.symbol != "NVDA"]
     legs = [option("SPXW", EXPIRY, strike, Right.PUT) for strike in (6350, 6150, 6200, 6300, 6100, 5900)]
-    await store.market.upsert_quotes([quote_of(contract, now)[0] for contract in {*held, *legs}])
+    around = [option("SPXW", EXPIRY, strike, right) for strike in (6300, 6450, 6600) for right in Right]
+    await store.market.upsert_quotes([quote_of(contract, now)[0] for contract in {*held, *legs, *around}])
+    await store.market.write_chains([chain(now)])
+
+
+def chain(now: datetime) -> ChainRow:
+    """SPXW as listed: every five points near the money, the same on each of a few days."""
+    days, strikes = (date(2026, 8, 28), date(2026, 9, 18), EXPIRY, date(2026, 10, 16)), [*range(5500, 7255, 5)]
+    listed = {day.isoformat(): {right.value: [float(k) for k in strikes] for right in Right} for day in days}
+    return ChainRow(
+        symbol="SPX", trading_class="SPXW", exchange="SMART", multiplier=100, expirations=list(listed),
+        strikes=[float(k) for k in strikes], listed=listed, at=now,
+    )  # fmt: skip
 
 
 async def _account(store: Store, now: datetime) -> None:
@@ -673,9 +748,12 @@ async def lock_a_family(store: Store, now: datetime) -> None:
 
 
 async def _main(url: str, var_dir: Path, positions: int) -> None:
+    from tests.app.seed_journal import follow
+
     now = datetime.now(UTC)
     store = await open_store(url, mode="DEMO", var_dir=var_dir, now=now)
     await seed(store, now, positions)
+    await follow(store, now)
     await store.close()
 
 

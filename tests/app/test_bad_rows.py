@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from app import blocking
+from app import rulebook
 from database.store import Store
 from models.proposed_trade import Approval, ProposalStatus, ProposedTrade
 from models.quant.option import Contract, SecType
@@ -95,11 +95,11 @@ def test_limits_that_cannot_be_read_are_said_on_every_page(
 ) -> None:
     memory.do(seed)
     path = tmp_path / "risk_regimes.toml"
-    path.write_text(spoilt(blocking.RULES_FILE.read_text()))
-    monkeypatch.setattr(blocking, "RULES_FILE", path)
-    blocking._rules_of_file.cache_clear()
+    path.write_text(spoilt(rulebook.RULES_FILE.read_text()))
+    monkeypatch.setattr(rulebook, "RULES_FILE", path)
+    rulebook.book_of_file.cache_clear()
     try:
         said = words(opened(page))
     finally:
-        blocking._rules_of_file.cache_clear()
+        rulebook.book_of_file.cache_clear()
     assert "The limits cannot be read" in said and named in said and "could not be drawn" not in said

@@ -2,11 +2,10 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from app import blocking, decide
+from app import blocking, decide, rulebook
 from app.decide import Shown
 from database.store import Store
 from models.clock import DeskClock
@@ -127,7 +126,7 @@ async def test_a_missing_side_of_a_quote_blocks_and_names_the_leg(desk: Store, n
 async def _quote(store: Store, leg: dict[str, object], bid: float | None, ask: float | None, now: datetime) -> None:
     row = Quote(
         identity=str(leg["identity"]), contract_json=leg, bid=bid, ask=ask, source="real", under_price=6451.0,
-        at=DESK_NOON, received_at=now,
+        at=DESK_NOON, received_at=now, bid_size=40, ask_size=35,
     )  # fmt: skip
     await store.market.upsert_quotes([row])
 
@@ -241,6 +240,6 @@ async def test_switches_are_audited_with_who_and_why(desk: Store, now: datetime)
 
 
 def test_the_rules_come_from_the_desks_own_file() -> None:
-    assert Path(blocking.RULES_FILE).name == "risk_regimes.toml"
-    assert blocking._rules_of_file().what_if_age == 30.0
+    assert rulebook.RULES_FILE.name == "risk_regimes.toml"
+    assert rulebook.book_of_file().gates.what_if_age == 30.0
     assert datetime(2026, 8, 21, tzinfo=UTC) < DESK_NOON

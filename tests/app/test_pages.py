@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -14,12 +14,15 @@ from app import decide
 from app.cockpit import Cockpit
 from database.errors import DatabaseUnavailable
 from database.store import Store, open_store
+from models.book import PORTFOLIO, PortfolioGreeks
+from models.market import SurfaceMisses
 from models.proposed_trade import Check, Origin, ProposalStatus, ProposedTrade
+from models.quant.surface_misses import count_misses
 from models.settings import VARIABLES
-from tests.app.seed import lock_a_family, seed
+from tests.app.seed import ACCOUNT, EXPOSURE, lock_a_family, seed
 from tests.desk_run import eventually
 
-PAGES = ("desk", "proposals", "book", "orders", "ops")
+PAGES = ("desk", "proposals", "book", "orders", "ops", "journal", "ticket", "settings")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -86,13 +89,93 @@ def test_every_page_opens_over_an_empty_store_and_says_why_it_is_empty(memory: M
     assert "no account yet" in said
 
 
+def test_the_desk_page_shows_every_limit_with_distance_and_since_and_warnings_apart(memory: Memory) -> None:
+    memory.do(seed)
+    said = words(opened())
+    for part in ("$1,360 over", "12 min", "One-day VaR", "neutral volatility (partial) · profile desk",
+                 "recession is unknown: its clause is skipped", "Excess after −10 %"):  # fmt: skip
+        assert part in said, part
+    limits, warnings = said.split("watched only", 1)
+    assert "Strike cluster" in warnings and "Strike cluster" not in limits
+
+
+def test_the_desk_page_says_what_an_unknown_regime_means_and_when_a_profile_contradicts_itself(memory: Memory) -> None:
+    contradiction = "neutral volatility: no stress limit, so far short puts pass every line"
+
+    async def blind(store: Store, now: datetime) -> None:
+        await seed(store, now)
+        rows = await store.book.latest_greeks(ACCOUNT)
+        whole = next(row for row in rows if row.contract == PORTFOLIO).model_dump(exclude={"id"})
+        whole["exposure"] = {
+            **EXPOSURE, "regime": "unknown", "profile": "classic", "notes": ["VIX is unknown"],
+            "limits": {"flagged": ["the regime is unknown"]}, "warnings": [contradiction],
+        }  # fmt: skip
+        await store.book.write_greeks([PortfolioGreeks(**{**whole, "snapshot_id": "blind", "at": now})])
+
+    memory.do(blind)
+    said = words(opened())
+    assert "VIX is unknown. The tightest known limits are in force; only trades that reduce are proposed." in said
+    assert "Profile classic contradicts itself" in said and contradiction in said
+
+
+def test_an_alert_shows_its_life_and_can_be_silenced(memory: Memory) -> None:
+    async def alarmed(store: Store, now: datetime) -> None:
+        await seed(store, now)
+        for minutes in (30, 0):
+            at = now - timedelta(minutes=minutes)
+            await store.control.raise_alert("no-hedge:x", "yellow", "No feasible hedge", "none fits", "x", at)
+
+    memory.do(alarmed)
+    app = opened("ops")
+    said = words(app)
+    assert "No feasible hedge" in said and "2×" in said
+    assert "No feasible hedge" in words(opened())
+    alerts = memory.do(lambda store, now: store.control.alerts())
+    key = next(f"silence-{alert.id}" for alert in alerts if alert.cause == "no-hedge:x")  # type: ignore[attr-defined]
+    button(app, key).click().run()
+    eventually(lambda: "silent until" in words(app.run()), 10, "the silence on the page")
+    assert key not in [one.key for one in app.button]
+    eventually(lambda: "No feasible hedge" not in words(opened()), 10, "nothing waits on the desk page")
+
+    async def fired_again(store: Store, now: datetime) -> bool:
+        await store.control.settle_alert("no-hedge:x", now)
+        return await store.control.raise_alert("no-hedge:x", "yellow", "No feasible hedge", "none fits", "x", now)
+
+    assert memory.do(fired_again) is False, "a silenced cause notifies nobody"
+
+
+def test_a_notification_is_tested_from_ops(memory: Memory) -> None:
+    memory.do(seed)
+    app = opened("ops")
+    button(app, "test-notification").click().run()
+    assert "test_notification → bridge" in words(app)
+
+
+def test_a_check_without_a_feasible_hedge_says_so_with_the_counts_and_the_best_refused(memory: Memory) -> None:
+    async def nothing_found(store: Store, now: datetime) -> None:
+        await seed(store, now)
+        last = await store.proposals.last_check(ACCOUNT)
+        assert last is not None
+        body = last.model_dump(exclude={"id"}) | {
+            "at": now, "proposed": 0, "sentence": "Vega is 117 % of its limit. No feasible hedge found among 2,318 "
+            "possible trades",
+            "refused": {"spread too wide": 180, "would deepen a cap": 32, "example": "Long put: wide"},
+        }  # fmt: skip
+        await store.proposals.replace_pending(ACCOUNT, Origin.HEDGE, [], Check(**body), now)
+
+    memory.do(nothing_found)
+    said = words(opened("proposals"))
+    for part in ("No feasible hedge found among 2,318", "spread too wide 180, would deepen a cap 32", "Long put: wide"):
+        assert part in said, part
+
+
 def test_the_proposals_page_shows_the_card_with_its_six_bars_and_terms(memory: Memory) -> None:
     memory.do(seed)
     app = opened("proposals")
     said = words(app)
     for part in (
         "Bear put spread ×5", "Buy 5 SPXW 30 Sep 26 6,350 put", "n-mark", "118 % of their limits", "Initial margin",
-        "limits after trade", "6350P", "48.98 debit",
+        "limits after trade", "6350P", "48.98 debit", "Our estimate then: initial, maintenance", "(broker, ", "· real · ",
     ):  # fmt: skip
         assert part in said, part
     assert not button(app, "approve").disabled
@@ -221,9 +304,24 @@ def test_orders_show_the_time_line_of_the_open_order(memory: Memory) -> None:
 def test_ops_steers_an_agent_and_acknowledges_an_alert(memory: Memory) -> None:
     memory.do(seed)
     app = opened("ops")
+    assert "Nothing was counted yet." in words(app)
     button(app, "run-trade_proposer").click().run()
     button(app, "ack-1").click().run()
     assert "seen by trader" in words(app)
+
+
+def test_ops_says_how_far_modelled_prices_were_from_the_later_real_ones(memory: Memory) -> None:
+    async def counted(store: Store, now: datetime) -> None:
+        await seed(store, now)
+        sizes = count_misses([0.03] * 90 + [0.5] * 10)
+        row = SurfaceMisses(
+            symbol="SPX", day=now.date(), points=sizes, vol_points=sizes, half_spreads=sizes, since=now, at=now
+        )
+        await store.market.write_misses(row)
+
+    memory.do(counted)
+    said = words(opened("ops"))
+    assert "SPX: modelled prices were within 0.03 points (median), 0.5" in said and "n 100 since" in said
 
 
 def test_the_book_can_be_taken_away_as_csv(memory: Memory) -> None:
@@ -231,6 +329,7 @@ def test_the_book_can_be_taken_away_as_csv(memory: Memory) -> None:
     app = opened("book")
     assert "NVDA 18 Sep 26 190 put" in words(app)
     frame = app.dataframe[0].value
+    assert frame["Source"].str.match(r"^(unknown|(real|delayed|modelled)( · .+)?)$").all()
     assert frame["Contract"].iloc[0] == "NVDA 18 Sep 26 190 put"
     assert len(frame) == 14
 

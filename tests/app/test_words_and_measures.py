@@ -9,13 +9,16 @@ import pytest
 
 from app import format as fmt
 from app import look
-from app.limits import exposure_bars, proposal_bars
+from app.limits import Since, caution_lines, limit_lines, proposal_bars
 from app.measures import BY_KEY, Use, after_value, use_after, uses_of
 from app.payoff import payoff_of
 from app.wording import contract_words, identity_words, leg_words, legs_in_a_line, strike_ruler
+from models.appetite import BreachRow
 from models.quant.option import Contract, Right, SecType
 from models.quant.structure import Action, Leg
-from tests.app.seed import BEFORE, EXPOSURE
+from tests.app.seed import BEFORE, EXPOSURE, use
+
+NOW = datetime(2026, 8, 21, 14, 42, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +30,12 @@ from tests.app.seed import BEFORE, EXPOSURE
 )  # fmt: skip
 def test_money_is_signed_grouped_and_unknown_is_a_word(value: object, words: str) -> None:
     assert fmt.money(value) == words  # type: ignore[arg-type]
+
+
+def test_a_price_says_where_it_came_from_and_how_old_it_is() -> None:
+    assert fmt.sourced("real", 2.2) == "real · 2 s"
+    assert fmt.sourced("modelled", None) == "modelled"
+    assert fmt.sourced("unknown", 3.0) == "unknown"
 
 
 def test_a_sign_is_asked_for_and_nothing_carries_none() -> None:
@@ -102,7 +111,42 @@ def test_an_unvalued_book_has_six_unknown_bars_with_a_reason() -> None:
     uses = uses_of({})
     assert len(uses) == 6
     assert all(use.use is None and use.value is None and use.why for use in uses.values())
-    assert exposure_bars({}).count("n-bar-unknown") == 6
+    assert limit_lines({}, Since((), NOW)).count("n-bar-unknown") == 6
+    assert caution_lines({}, Since((), NOW)) == ""
+
+
+def passed(kind: str, minutes: int) -> BreachRow:
+    at = NOW - timedelta(minutes=minutes)
+    return BreachRow(account_id="SIM1", kind=kind, value=0, limit=0, distance=0, regime="", profile="", since=at,
+                     last_seen=NOW)  # fmt: skip
+
+
+def test_every_limit_says_its_use_its_distance_and_since_when() -> None:
+    said = limit_lines(EXPOSURE, Since([passed("vega", 12), passed("delta", 3)], NOW))
+    for part in (
+        "−$9,360</b> / −$8,000", '<b class="n-over">117 %</b>', '<b class="n-over">$1,360 over</b>', "12 min",
+        '<b class="n-over">$1,480 over</b>', "$790 left", "$88 short", "$ per day, target", "One-day VaR",
+        "Excess after −10 %", "$492,400 left", "Vega share<small>AAPL · of the total", "54 % left",
+        "$5.40 M</b> / $8.00 M",
+    ):  # fmt: skip
+        assert part in said, part
+    assert "Theta share" not in said and said.index("BW delta") < said.index("Near stress"), "the six come first"
+
+
+def test_what_is_only_watched_stands_apart_and_is_never_red() -> None:
+    said = caution_lines(EXPOSURE, Since([passed("strike_cluster SPX", 47)], NOW))
+    for part in ("SPX 30 Sep 26 · of what is earned", "17 % over", "SPX · $ short", "$1.87 M over", "47 min",
+                 "$560 left"):  # fmt: skip
+        assert part in said, part
+    assert "n-over" not in said and look.OVER not in said
+
+
+def test_contracts_are_counted_and_unknown_lines_say_so() -> None:
+    rows = [use("contracts", "contracts", 61.0, 50.0, "x"), use("var_95", "$", None, 2000.0, "unknown"),
+            {"kind": "of another version"}]  # fmt: skip
+    said = limit_lines({"use": rows}, Since((), NOW))
+    assert "61</b> / 50" in said and "11 over" in said
+    assert "n/a</b> / $2,000" in said and "n-bar-unknown" in said
 
 
 def test_the_proposal_draws_its_mark_on_the_same_six_bars() -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from adapters.base import Broker
+from adapters.base import Broker, Notifier
 from adapters.connect import account_check
 from adapters.ibkr_adapter import IbkrBroker, Road
 from adapters.simulator.tws_server import TwsServer, serve_tws
@@ -74,6 +74,7 @@ class Scene:
     life: asyncio.Task[str] | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     broker: Broker | None = None
+    notifier: Notifier | None = None
 
     # ── the bridge ───────────────────────────────────────────────────────────────────────────────────────────────
     def new_broker(self, submit_deadline: float = 1.0, client_id: int = 11) -> IbkrBroker:
@@ -88,7 +89,7 @@ class Scene:
         before = await self._snapshot()
         self.life = asyncio.create_task(
             run(self.store, self.broker, self.settings, self.stop, delays=(0.05, 0.2), absence=self.absence,
-                search_every=0.1, value_every=1.0)
+                search_every=0.1, value_every=1.0, notifier=self.notifier)
         )  # fmt: skip
 
         async def valued() -> bool:
@@ -143,7 +144,7 @@ class Scene:
         return Quote(
             identity=contract.identity, contract_json=contract_to_json(contract), con_id=con_id, bid=quote.bid,
             ask=quote.ask, bid_size=quote.bid_size, ask_size=quote.ask_size, last=quote.last, source="real", at=desk,
-            received_at=now,
+            received_at=now, open_interest=quote.open_interest,
         )  # fmt: skip
 
     def con_id(self, contract: Contract) -> int:

@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from bridge.facts import amounts_of
 from bridge.settling import Difference, explain
 from bridge.watchdog import expected_outage
 from database.orders import InFlight
@@ -57,7 +56,7 @@ def _flying(action: Action, quantity: float) -> InFlight:
 def test_a_closing_never_exceeds_what_is_held_less_what_is_being_closed(
     held: float, unit: float, quantity: int, flying: InFlight | None, closing: bool
 ) -> None:
-    ways = [amounts_of(flying)] if flying else []
+    ways = [flying.amounts] if flying else []
     leg = Leg(CALL, Action.BUY if unit > 0 else Action.SELL)
     assert only_closes([leg], quantity, closable({CALL.identity: held}, ways)) is closing
 

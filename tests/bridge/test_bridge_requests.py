@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.base import Answer, Notice
 from adapters.simulator.types import FillStyle, OrderStatus
 from models.control import RequestKind, RequestStatus, SwitchName
 from models.quant.structure import Action
@@ -107,7 +108,31 @@ async def test_a_test_notification_without_channels_says_so(scene: Scene) -> Non
     await scene.open()
     answer = await scene.ask(RequestKind.TEST_NOTIFICATION, {})
     assert answer.status == RequestStatus.FAILED
-    assert answer.result["failure"] == "no notification urls"
+    assert "no notification urls: set NOTIFY_URLS" in answer.result["failure"]
+
+
+class Pager:
+    """A channel of five lines: it takes every notice, or none."""
+
+    def __init__(self, failure: str | None = None) -> None:
+        self.failure, self.took = failure, list[Notice]()
+
+    async def send_alert(self, notice: Notice) -> Answer[str]:
+        self.took.append(notice)
+        return Answer.of("1 channels took it") if self.failure is None else Answer.fail(self.failure)
+
+
+async def test_a_test_notification_reaches_the_channels_and_a_channels_refusal_comes_back_in_words(
+    scene: Scene,
+) -> None:
+    pager = scene.notifier = Pager()
+    await scene.open()
+    answer = await scene.ask(RequestKind.TEST_NOTIFICATION, {})
+    assert answer.status == RequestStatus.DONE and answer.result["said"] == "1 channels took it"
+    assert [(notice.severity, notice.body) for notice in pager.took] == [("info", "asked by trader")]
+    pager.failure = "NOTIFY_URLS entry 1 (tgram) did not take it"
+    answer = await scene.ask(RequestKind.TEST_NOTIFICATION, {})
+    assert answer.status == RequestStatus.FAILED and answer.result["failure"] == pager.failure
 
 
 async def test_a_request_that_is_no_request_is_answered_in_words(scene: Scene) -> None:

@@ -17,12 +17,14 @@ from database.store import Store, open_store
 from models.proposed_trade import ProposalStatus
 from tests.app.fake_staff import FakeStaff
 from tests.app.seed import seed
+from tests.app.seed_journal import follow
 from tests.desk_run import DeskRun
 
 pytestmark = pytest.mark.browser
 
 PAGES = {"": "Needs you now", "proposals": "Limits: now, and after this trade", "book": "By underlying",
-         "orders": "Time line", "ops": "Calls to counterparties"}  # fmt: skip
+         "orders": "Time line", "ops": "Calls to counterparties", "journal": "Was the advice good?",
+         "ticket": "one class, up to six legs", "settings": "Limits per regime"}  # fmt: skip
 SECONDS = 20_000
 
 
@@ -89,6 +91,8 @@ def test_every_page_opens_at_its_own_address_with_the_mode_in_the_title(page: Pa
         assert page.locator(".n-trouble").count() == (path == "book")
         wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
         assert wide <= 1280, f"{path or 'desk'} is {wide} px wide"
+        halt = page.get_by_role("button", name="HALT").first.bounding_box()
+        assert halt is not None and halt["x"] + halt["width"] <= 1260.5, "HALT is cut off"
     faces = page.evaluate("[...document.fonts].filter(f => f.status === 'loaded').map(f => f.family)")
     assert {"Inter", "Plex Mono"} <= {face.strip('"') for face in faces}
 
@@ -165,6 +169,45 @@ def test_keys_walk_the_inbox_and_reject_with_a_reason(page: Page, desk: OpenDesk
     page.get_by_role("button", name="timing", exact=True).or_(page.get_by_role("radio", name="timing")).first.click()
     page.locator("body").press("x")
     expect(page.get_by_text("Rejected: timing.").first).to_be_visible(timeout=SECONDS)
+
+
+def test_a_click_on_a_row_of_the_journal_opens_its_line_and_the_way_to_its_proposal(page: Page, desk: OpenDesk) -> None:
+    desk.ask(follow)
+    go(page, desk, "journal")
+    expect(page.get_by_text("Too few to say: 4 of 11 made money")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_role("button", name="HALT")).to_be_in_viewport(ratio=0.99)
+    place = page.locator("[data-testid=stDataFrame]").bounding_box()
+    assert place is not None
+    page.mouse.click(place["x"] + 20, place["y"] + 40 + 30 * 4 + 15)  # the fifth row's box; a canvas has no elements
+    expect(page.get_by_text("“too dear”")).to_be_visible(timeout=SECONDS)
+    page.get_by_role("button", name="Open the proposal").click()
+    expect(page.get_by_text("Already rejected by trader").first).to_be_visible(timeout=SECONDS)
+
+
+def test_a_ticket_is_typed_with_keys_and_mouse_and_sent_once_as_it_stands(page: Page, desk: OpenDesk) -> None:
+    go(page, desk)
+    page.locator("body").press("7")
+    expect(page.get_by_text("Long put × 1")).to_be_visible(timeout=SECONDS)
+    page.locator("body").press("a")
+    strike = page.get_by_label("Strike of leg 2")
+    strike.click(timeout=SECONDS)
+    strike.press_sequentially("6300")
+    strike.press("Enter")
+    expect(page.get_by_text("Bear put spread × 1")).to_be_visible(timeout=SECONDS)
+    page.get_by_label("Quantity").fill("3")
+    page.get_by_role("button", name="Send to the inbox").dblclick()  # with the new size still in the field
+    expect(page.get_by_text("Ticket 1 is waiting for the proposer")).to_be_visible(timeout=SECONDS)
+
+    async def claimed(store: Store, now: datetime) -> list[Any]:
+        rows = await store.control.claim_requests("trade_proposer", "test", now)
+        for row in rows:
+            await store.control.answer(row.id or 0, failure="quotes: no two-sided quote came; send it again")
+        return [row.payload for row in rows]
+
+    (payload,) = desk.ask(claimed)
+    assert payload["quantity"] == 3 and [leg["strike"] for leg in payload["legs"]] == [6450.0, 6300.0]
+    expect(page.get_by_text("Ticket 1 was not proposed")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_label("Quantity")).to_have_value("3")
 
 
 def test_a_foreign_host_is_turned_away(desk: OpenDesk) -> None:

@@ -12,12 +12,14 @@ from models.quant.breach import (
     measure_use,
     mock_exposure,
     order_breaches,
+    percent,
     smallest_hedge_lot,
     unknown_measures,
     worsened,
 )
 from models.quant.portfolio import Exposure
 from models.quant.regime import Regime
+from models.quant.scenario import SHOCK_CELL, STRESS_CELLS
 from tests.quant.proposer_scene import book_of_rules
 
 BOOK = book_of_rules()
@@ -133,6 +135,47 @@ def test_the_desk_breaches_its_wider_limits_by_the_excess(numbers, kind, distanc
     (found,) = detect_breaches(exposure(**numbers), limits(profile="desk"))
     assert found.kind == kind
     assert found.distance == pytest.approx(distance)
+
+
+@pytest.mark.parametrize(
+    ("vix", "most"), [(12.0, 100), (18.0, 50), (25.0, 20), (40.0, 10)]
+)  # fmt: skip
+def test_classic_caps_the_number_of_contracts_and_the_desk_does_not(vix, most):
+    regime = {12.0: Regime.LOW, 18.0: Regime.NEUTRAL, 25.0: Regime.HIGH, 40.0: Regime.CRISIS}[vix]
+    at = BOOK.limits("classic", regime, 100_000.0, vix, 1.0)
+    rich = {"theta": 1e4}
+    assert detect_breaches(exposure(contracts=float(most), **rich), at) == ()
+    (found,) = detect_breaches(exposure(contracts=most + 1.0, **rich), at)
+    assert (found.kind, found.limit, found.distance, found.is_cap) == (BreachKind.CONTRACTS, most, 1.0, True)
+    assert found.words == f"The number of contracts is {percent((most + 1) / most)} of its limit."
+    assert "contracts" not in {bar.kind for bar in measure_use(exposure(contracts=5.0), limits(profile="desk"))}
+    assert kinds(worsened(exposure(contracts=float(most)), exposure(contracts=most + 1.0), at)) == ["contracts"]
+
+
+def test_excess_liquidity_after_the_shock_must_not_fall_below_zero():
+    at = limits(profile="desk")
+    fine = [0.0] * len(STRESS_CELLS)
+    fine[SHOCK_CELL] = -80_000.0
+    held = exposure(stress=tuple(fine), margin_used=20_000.0)
+    assert detect_breaches(held, at) == (), "exactly at zero is no breach"
+    bar = next(bar for bar in measure_use(held, at) if bar.kind is BreachKind.EXCESS_LIQUIDITY)
+    assert (bar.value, bar.limit, bar.use, bar.breached) == (0.0, 0.0, 1.0, False)
+    fine[SHOCK_CELL] = -92_000.0
+    (found,) = detect_breaches(exposure(stress=tuple(fine), margin_used=20_000.0), at)
+    assert (found.kind, found.value, found.distance, found.use) == ("excess_liquidity", -12_000.0, 12_000.0, 1.15)
+    assert found.words == "Excess liquidity after −10 % and +15 points is −$12,000; the shock takes 115 % of it."
+    assert found.severity == pytest.approx(0.12), "a limit of zero is measured by net liquidation"
+    blind = next(bar for bar in measure_use(exposure(), at) if bar.kind is BreachKind.EXCESS_LIQUIDITY)
+    assert (blind.value, blind.breached) == (None, None)
+
+
+def test_every_line_carries_its_distance():
+    at = limits(profile="desk")
+    bars = {bar.kind: bar for bar in measure_use(exposure(gamma=-406.0, spx_delta=700.0, theta=30.0), at)}
+    assert bars[BreachKind.GAMMA].distance == 56
+    assert bars[BreachKind.DELTA].distance == -100
+    assert bars[BreachKind.THETA].distance == -30
+    assert bars[BreachKind.MARGIN].distance == pytest.approx(-0.6)
 
 
 def test_the_spx_family_is_exempt_from_the_vega_share():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import pytest
 
@@ -18,12 +19,15 @@ from models.quant.gates import (
     ask_gates,
     refusal,
 )
+from models.quant.overrides import NO_OVERRIDES, Overrides, Rule, Standing, Subject
+from models.quant.regime_rules import Family
 from models.quant.room import TicketRoom
 from models.quant.structure import QuoteSource
 from tests.quant.proposer_scene import book_of_rules
 
 NOW = datetime(2026, 8, 21, 15, 0, tzinfo=UTC)
 BOOK = book_of_rules()
+STRICT = replace(BOOK.gates, open_interest_required=True)
 LIMITS = BOOK.limits("desk", BOOK.detect(18.0, 18.0, 90, 0.1).regime, 1e6, 18.0, 1.0)
 
 
@@ -37,6 +41,7 @@ def room(left: float | None = 100.0, unit: float | None = -10.0, kind=BreachKind
 
 def quote(**more) -> QuoteFact:
     facts = {"name": "SPXW 6000 put", "bid": 50.0, "ask": 51.0, "at": NOW - second(1), "source": QuoteSource.REAL}
+    facts |= {"bid_size": 40.0, "ask_size": 30.0, "open_interest": 500.0}
     return QuoteFact(**{**facts, "fitted": 50.4, **more})
 
 
@@ -68,6 +73,9 @@ GOOD = GateFacts(
     halt="off",
     halt_file=False,
     pause="off",
+    underlying="SPX",
+    shape=Family.CALENDAR,
+    overrides=NO_OVERRIDES,
     locked_families=frozenset(),
     unknown_families=frozenset(),
     room=room(),
@@ -77,6 +85,10 @@ GOOD = GateFacts(
     nlv=1_000_000.0,
     margin_max=0.8,
 )
+
+
+def override(rule: Rule, factor: str = "1", strategy: Family | None = None) -> Overrides:
+    return Overrides((Standing(Subject("SPX", strategy), rule, Fraction(factor), "pat", "before the Fed"),))
 
 
 def verdict(gate: str, **changes):
@@ -94,7 +106,8 @@ def test_a_good_ticket_passes_every_gate_at_every_stage():
 def test_facts_that_are_all_unknown_pass_no_gate():
     empty = GateFacts(stage=Stage.CROSSING, rules=BOOK.gates, machine_now=NOW, desk_now=NOW)
     answers = {v.gate: v.outcome for v in ask_gates(empty)}
-    quiet = {"mock", "quote age", "spread", "surface"}  # nothing to say without a quote; `quotes` refuses it
+    quiet = {"mock", "quote age", "spread", "size", "open interest", "surface"}
+    # nothing to say without a quote; `quotes` refuses it
     assert all(outcome is Outcome.REFUSE for gate, outcome in answers.items() if gate not in quiet)
 
 
@@ -121,6 +134,16 @@ REFUSALS = [
     ("halt", {"halt_file": True}, "var/HALT"),
     ("pause", {"pause": "on"}, "only reducing"),
     ("pause", {"pause": None}, "cannot be read"),
+    ("override", {"overrides": None}, "cannot be read: only reducing"),
+    ("override", {"overrides": Overrides(unreadable="override 7: rule 'half'")}, "override 7"),
+    ("override", {"overrides": override(Rule.NONE)}, "not even a closing (pat: before the Fed)"),
+    ("override", {"overrides": override(Rule.NONE), "room": room(closes=True)}, "not even a closing"),
+    ("override", {"overrides": override(Rule.CLOSE_ONLY)}, "only what closes"),
+    ("override", {"overrides": override(Rule.CLOSE_ONLY), "room": room(left=-50.0, unit=10.0)}, "only what closes"),
+    ("override", {"overrides": override(Rule.REDUCE_ONLY)}, "only what reduces"),
+    ("override", {"overrides": override(Rule.REDUCE_ONLY), "room": None}, "only what reduces"),
+    ("override", {"overrides": override(Rule.MULTIPLIER, "1/10")}, "5 rounds down to nothing; 10 is the least"),
+    ("override", {"overrides": override(Rule.NONE, strategy=Family.DIAGONAL), "shape": None}, "SPX / diagonal"),
     ("lock", {"locked_families": frozenset({"SPX"})}, "SPX is locked"),
     ("lock", {"locked_families": None}, "cannot be read"),
     ("unknown orders", {"unknown_families": frozenset({"SPX"})}, "unknown outcome"),
@@ -137,6 +160,10 @@ REFUSALS = [
     ("quote age", {"quotes": (quote(at=NOW + second(5.1)),)}, "5.1 s in the future"),
     ("spread", {"quotes": (quote(bid=40.0, ask=45.0),)}, "5.00 wide"),
     ("spread", {"quotes": (quote(bid=0.4, ask=0.51),)}, "over 0.10"),
+    ("size", {"quotes": (quote(bid_size=None),)}, "size of the market of SPXW 6000 put is unknown"),
+    ("size", {"quotes": (quote(ask_size=0.5),)}, "shows 0.5 at its thinner side, under 1 for 5 of it"),
+    ("open interest", {"quotes": (quote(open_interest=9.0),)}, "has 9 contracts open, under 10"),
+    ("open interest", {"quotes": (quote(open_interest=None),), "rules": STRICT}, "open interest of SPXW 6000 put is"),
     ("surface", {"quotes": (quote(fitted=40.0),)}, "the surface says 40.00"),
     ("drift", {"mid_now": 53.1}, "moved 2.60"),
     ("drift", {"mid_proposed": None}, "unknown"),
@@ -187,6 +214,15 @@ PASSES = [
     ("surface", {"quotes": (quote(fitted=None),)}),
     ("pause", {"pause": "on", "room": room(left=-50.0, unit=10.0)}),
     ("pause", {"pause": "on", "room": room(closes=True)}),
+    ("override", {"overrides": None, "room": room(closes=True)}),
+    ("override", {"overrides": override(Rule.CLOSE_ONLY), "room": room(closes=True)}),
+    ("override", {"overrides": override(Rule.CLOSE_ONLY), "room": None, "closes": True}),
+    ("override", {"overrides": override(Rule.REDUCE_ONLY), "room": room(left=-50.0, unit=10.0)}),
+    ("override", {"overrides": override(Rule.REDUCE_ONLY), "room": None, "reduces": True}),
+    ("override", {"overrides": override(Rule.MULTIPLIER, "1/10"), "room": room(closes=True)}),
+    ("override", {"overrides": override(Rule.MULTIPLIER, "1/2"), "asked": 10}),
+    ("override", {"overrides": override(Rule.NONE, strategy=Family.DIAGONAL)}),
+    ("override", {"overrides": override(Rule.NONE), "underlying": "SPY"}),
     ("limits after the trade", {"room": room(left=-50.0, unit=10.0)}),
     ("limits after the trade", {"room": room(left=None, unit=1.0)}),
     ("limits after the trade", {"room": room(left=50.0)}),
@@ -205,6 +241,27 @@ def test_exactly_at_the_bound_or_reducing_passes(gate, changes):
     assert answer.passed, answer.reason
 
 
+def test_a_thin_market_cuts_the_ticket_to_its_share_of_it():
+    thin = (quote(bid_size=2.0), quote(name="SPXW 5900 put", ratio=2, bid_size=6.0))
+    assert verdict("size", quantity=25, quotes=thin).cut_to == 20
+    assert verdict("size", quantity=40, quotes=thin).cut_to == 20
+    assert verdict("size", quantity=40, quotes=thin[1:]).cut_to == 30
+    assert verdict("size", quantity=20, quotes=thin).passed
+
+
+@pytest.mark.parametrize("rules", [BOOK.gates, STRICT])
+def test_leaving_a_position_is_never_stopped_by_open_interest(rules):
+    out = replace(room(left=-50.0, unit=10.0), closes=True)
+    for interest in (None, 0.0):
+        assert verdict("open interest", quotes=(quote(open_interest=interest),), room=out, rules=rules).passed
+
+
+def test_a_feed_without_open_interest_leaves_the_desk_usable_and_shares_have_none():
+    assert verdict("open interest", quotes=(quote(open_interest=None),)).passed
+    share = quote(name="SPY", open_interest=None, is_option=False)
+    assert verdict("open interest", quotes=(share,), rules=STRICT).passed
+
+
 def test_too_many_are_cut_to_what_fits():
     limits = verdict("limits after the trade", room=room(left=35.0))
     assert (limits.outcome, limits.cut_to) == (Outcome.CUT, 3)
@@ -214,6 +271,17 @@ def test_too_many_are_cut_to_what_fits():
     assert allowed_quantity(answers, 5) == 2
     assert allowed_quantity(ask_gates(replace(GOOD, halt="on")), 5) == 0
     assert allowed_quantity(ask_gates(GOOD), 5) == 5
+
+
+def test_a_multiplier_cuts_what_was_found_once_and_not_what_it_left():
+    half = override(Rule.MULTIPLIER, "0.5")
+    cut = verdict("override", overrides=half)
+    assert (cut.outcome, cut.cut_to) == (Outcome.CUT, 2) and "2 of 5" in cut.reason
+    assert verdict("override", overrides=half, quantity=2, asked=5).passed
+    assert verdict("override", overrides=half, quantity=3, asked=5).cut_to == 2
+    assert verdict("override", overrides=half, quantity=5, asked=1).cut_to == 2, "nobody asked for less than the ticket"
+    tighter = override(Rule.MULTIPLIER, "0.2")
+    assert verdict("override", overrides=tighter, quantity=2, asked=5).cut_to == 1
 
 
 def test_a_refusal_comes_before_a_cut():

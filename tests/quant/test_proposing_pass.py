@@ -2,20 +2,27 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 from math import gcd
 
 import numpy as np
 import pytest
 
+from models.quant.aftermath import scene_room
+from models.quant.board import board_of
 from models.quant.breach import detect_breaches, mock_exposure, worsened
 from models.quant.candidates import generate
 from models.quant.gates import QuoteFact
+from models.quant.outlay import prices_of
+from models.quant.overrides import Overrides, Rule, Standing, subject_of
+from models.quant.pair_space import best_pairs
 from models.quant.portfolio import exposure_from
 from models.quant.product import is_spx_family
 from models.quant.proposing import MarginEffect, legs_room, propose, requote, top_three, with_margin
 from models.quant.regime import Family, Profile, Regime
+from models.quant.search_table import table_of
 from models.quant.structure import Action, QuoteSource, legs_from_json
-from models.quant.tickets import FAMILIES
+from models.quant.tickets import FAMILIES, join
 from tests.quant.proposer_scene import ES, MES, NOW, SPX, book_of_rules, option, scene_of, short_strangles, vectors_of
 
 BOTH = {
@@ -39,6 +46,19 @@ def found(scene):
 
 def breaches_of(scene, exposure=None):
     return detect_breaches(exposure or scene.exposure, scene.limits, scene.smallest_lot)
+
+
+def everything(scene):
+    """Every ticket laid out, and the best pairs of every family against limits that nothing reaches."""
+    board = board_of(scene.vectors, scene.held, scene.hedges)
+    far = {name: 1e12 for name in ("delta_cap", "stress_near", "stress_worst", "short_notional")}
+    loose = replace(scene, limits=replace(scene.limits, **far, vega_floor=1e9, gamma_cap=1e12))
+    rich = replace(loose, limits=replace(loose.limits, vega_floor=-1e12, theta_target=1e9))
+    pairs = [
+        best_pairs(board, table_of(prices_of(one), scene_room(one, theta_too=theta), scene.hedges), Family).tickets
+        for one, theta in ((loose, False), (rich, True))
+    ]
+    return join([generate(board, scene.hedges, Family), *pairs])
 
 
 def after(scene, candidate):
@@ -181,7 +201,7 @@ def test_a_contract_with_an_unknown_number_is_never_a_leg(scene):
     gamma = v.gamma.copy()
     gamma[[i for i, c in enumerate(v.contracts) if c.strike and c.strike % 50 == 0 and c.identity != hidden]] = np.nan
     blind = replace(v, gamma=gamma)
-    tickets = generate(blind, {}, scene.hedges, Family)
+    tickets = everything(replace(scene, vectors=blind))
     legs = tickets.legs[tickets.legs >= 0]
     assert len(tickets)
     assert np.isfinite(gamma[legs]).all()
@@ -191,16 +211,16 @@ def test_only_benchmarks_in_the_window_open_anything(scene):
     early = tuple(option(k, d, "P") for k in (5800.0, 6000.0) for d in (29, 30, 60, 61))
     foreign = tuple(replace(c, symbol="AAPL", trading_class="AAPL") for c in early)
     v = vectors_of((*early, *foreign))
-    tickets = generate(v, {}, scene.hedges, [Family.LONG_OPTION])
+    tickets = generate(board_of(v, {}, scene.hedges), scene.hedges, [Family.LONG_OPTION])
     assert {int(v.dte[row]) for row in tickets.legs[:, 0]} == {30, 60}
     assert all(is_spx_family(v.contracts[row]) for row in tickets.legs[:, 0])
 
 
 def test_every_family_can_be_built_on_a_real_chain_and_has_its_shape(scene):
-    tickets = generate(scene.vectors, scene.held, scene.hedges, Family)
+    tickets = everything(scene)
     v = scene.vectors
     present = {FAMILIES[code] for code in np.unique(tickets.family)}
-    assert present == set(Family)
+    assert present == set(Family) - {Family.CUSTOM, Family.OPTIMAL, Family.COMBINATION}
     bear = tickets.take(tickets.family == FAMILIES.index(Family.DEBIT_SPREAD))
     puts = bear.take(~v.is_call[bear.legs[:, 0]])
     assert (puts.add_up(v.spx_delta) < 0).all()
@@ -271,7 +291,8 @@ def test_the_brokers_preview_replaces_the_estimate(scene, found):
 def quotes_of(scene, candidate, half=0.2, **more):
     quotes = {}
     for leg in candidate.legs:
-        facts = {"name": str(leg.contract), "bid": leg.mid - half, "ask": leg.mid + half, "at": NOW}
+        facts = {"name": str(leg.contract), "bid": leg.mid - half, "ask": leg.mid + half, "at": NOW,
+                 "bid_size": 50.0, "ask_size": 60.0, "open_interest": 500.0}  # fmt: skip
         quotes[leg.contract.identity] = QuoteFact(**{**facts, "source": QuoteSource.REAL, **more})
     return quotes
 
@@ -293,7 +314,7 @@ def test_real_quotes_reprice_the_ticket_and_keep_it(scene, found):
     assert again.natural <= again.limit_price + 1e-9 <= again.worst_price + 1e-9
     assert again.limit_price - again.natural < again.tick
     assert again.net_premium == pytest.approx(-again.mid * 100 * again.quantity)
-    assert {v.gate for v in again.checks} == {"quotes", "quote age", "spread", "surface"}
+    assert {v.gate for v in again.checks} == {"quotes", "quote age", "spread", "size", "open interest", "surface"}
 
 
 @pytest.mark.parametrize(
@@ -303,6 +324,7 @@ def test_real_quotes_reprice_the_ticket_and_keep_it(scene, found):
         ({"bid": None}, "one-sided"),
         ({"source": QuoteSource.DELAYED}, "delayed"),
         ({"half": 9.0}, "wide"),
+        ({"bid_size": None}, "size"),
     ],
 )
 def test_a_quote_that_cannot_be_trusted_refuses_the_ticket(scene, found, change, words):
@@ -354,3 +376,27 @@ def test_futures_name_their_ticket_and_their_tick():
     assert future.strategy_name in ("Sell ES", "Sell MES", "Close long ES")
     assert future.tick == 0.25
     assert future.natural == pytest.approx(-SPX)
+
+
+# ── the person's overrides ──────────────────────────────────────────────────────────────────────────────────────
+def overridden(scene, subject, rule, factor=Fraction(1)):
+    standing = Standing(subject_of(subject), rule, factor, "me", "a test")
+    return propose(replace(scene, overrides=Overrides((standing,))))
+
+
+def test_an_override_takes_away_what_it_names_and_is_counted(scene):
+    nothing = overridden(scene, "any", Rule.NONE)
+    assert nothing.ranked == ()
+    assert nothing.refusals.counts["override"] > 0
+    closing = overridden(scene, "SPX", Rule.CLOSE_ONLY)
+    assert closing.ranked
+    assert all(c.closes or c.legs[0].contract.symbol != "SPX" for c in closing.ranked)
+    assert overridden(scene, "any", Rule.REDUCE_ONLY).ranked
+
+
+def test_a_multiplier_cuts_the_size_towards_zero_and_remembers_what_was_asked(scene, found):
+    half = overridden(scene, "SPX", Rule.MULTIPLIER, Fraction(1, 2))
+    cut = [c for c in half.ranked if not c.closes and c.legs[0].contract.symbol == "SPX"]
+    assert cut
+    assert all(c.quantity == c.asked // 2 for c in cut)
+    assert all(c.quantity == c.asked for c in found.ranked)

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import event, text
 
 from database.store import Store
-from models.appetite import BreachRow, LimitsVersion, Override, UniverseRow
+from models.appetite import BreachRow, LimitsVersion, UniverseRow
 from models.book import PORTFOLIO, BrokerPositionRow, PortfolioGreeks, Position
-from models.market import Bar, ChainRow, GreekSnapshot, MarketState
+from models.market import Bar, ChainRow, DividendRow, GreekSnapshot, MarketState, SurfaceMisses
 from models.order import Execution, WhatIf
 from models.quant.structure import contract_from_json, contract_to_json
 from tests.store_rows import ACCOUNT, order, proposal, put, quote
@@ -101,6 +101,43 @@ async def test_the_newest_snapshot_is_whole_and_the_history_is_the_portfolio(sto
     assert await book.forget_position_greeks(now + 2 * SECOND) == 2
     assert len(await book.portfolio_history(ACCOUNT, now)) == 3
     assert await book.latest_greeks("nobody") == []
+
+
+async def test_what_a_source_says_next_of_dividends_replaces_what_it_said_and_the_past_stays(
+    store: Store, now: datetime
+) -> None:
+    today = now.date()
+
+    def told(days: int, amount: float, source: str = "broker", symbol: str = "SPY") -> DividendRow:
+        return DividendRow(symbol=symbol, ex_date=today + timedelta(days=days), amount=amount, source=source, at=now)
+
+    market = store.market
+    await market.write_dividends("SPY", "broker", [told(-90, 1.7)], today - timedelta(days=100))
+    await market.write_dividends("SPY", "hand", [told(100, 1.9, "hand")], today)
+    await market.write_dividends("AAPL", "broker", [told(5, 0.26, symbol="AAPL")], today)
+    await market.write_dividends("SPY", "broker", [told(20, 1.8)], today)
+    await market.write_dividends("SPY", "broker", [told(21, 1.85)], today)
+    assert [row.amount for row in await market.dividends(["SPY", "MSFT"])] == [1.7, 1.85, 1.9]
+    assert [row.symbol for row in await market.dividends(["SPY", "AAPL"])] == ["AAPL", "SPY", "SPY", "SPY"]
+    await market.write_dividends("SPY", "broker", [], today)
+    assert [row.amount for row in await market.dividends(["SPY"])] == [1.7, 1.9]
+
+
+async def test_misses_are_kept_per_day_and_the_last_day_of_every_underlying_is_shown(
+    store: Store, now: datetime
+) -> None:
+    def day(symbol: str, ago: int, count: int) -> SurfaceMisses:
+        at = now - timedelta(days=ago)
+        return SurfaceMisses(
+            symbol=symbol, day=at.date(), points=[count], vol_points=[0], half_spreads=[0], since=at, at=at
+        )
+
+    assert await store.market.misses("SPX", now.date()) is None
+    for row in (day("SPX", 2, 5), day("SPX", 1, 6), day("SPX", 1, 9), day("SPY", 3, 4)):
+        await store.market.write_misses(row)
+    assert [(row.symbol, row.points) for row in await store.market.latest_misses()] == [("SPX", [9]), ("SPY", [4])]
+    kept = await store.market.misses("SPX", (now - timedelta(days=2)).date())
+    assert kept is not None and kept.points == [5]
 
 
 async def test_theirs_is_replaced_whole_and_ours_hides_what_is_flat(store: Store, now: datetime) -> None:
@@ -203,6 +240,26 @@ async def test_a_breach_opens_once_is_refreshed_and_closes(store: Store, now: da
     assert await appetite.open_breaches() == []
 
 
+async def test_a_breach_that_comes_back_before_it_healed_keeps_its_since(store: Store, now: datetime) -> None:
+    appetite, heal = store.appetite, timedelta(seconds=60)
+
+    async def look(kinds: str, seconds: float) -> list[str]:
+        at = now + timedelta(seconds=seconds)
+        new = await appetite.record_breaches(ACCOUNT, [breach(kind, at) for kind in kinds.split()], at, heal)
+        return [row.kind for row in new]
+
+    assert await look("vega delta", 0) == ["vega", "delta"]
+    assert await look("delta", 10) == []
+    assert [row.kind for row in await appetite.open_breaches(ACCOUNT)] == ["delta"], "it is over while it is not seen"
+    assert await look("vega delta", 69) == [], "back within the minute: the same episode"
+    vega = next(row for row in await appetite.open_breaches(ACCOUNT) if row.kind == "vega")
+    assert (vega.since, vega.last_seen, vega.until) == (now, now + timedelta(seconds=69), None)
+    assert await look("delta", 70) == [] and await look("delta", 100) == []
+    assert await look("vega delta", 130) == ["vega"], "a whole minute without it: a new one"
+    vega = next(row for row in await appetite.open_breaches(ACCOUNT) if row.kind == "vega")
+    assert vega.since == now + timedelta(seconds=130)
+
+
 async def test_limits_are_versions_with_who_and_why(store: Store, now: datetime) -> None:
     appetite = store.appetite
     assert await appetite.limits_in_force() is None
@@ -213,10 +270,6 @@ async def test_limits_are_versions_with_who_and_why(store: Store, now: datetime)
     assert found is not None
     assert found.body == {"n": 1}
     assert [entry.what for entry in await store.control.audit_tail(5)] == ["limits", "limits"]
-    async with store.writing() as session:
-        values = {"rule": "watch", "value": "off", "by": "t", "reason": "r", "at": now}
-        session.add_all([Override(subject="a", until=now, **values), Override(subject="b", until=None, **values)])
-    assert [row.subject for row in await appetite.overrides(now)] == ["b"]
 
 
 async def test_seeding_the_universe_keeps_what_the_person_has(store: Store) -> None:

@@ -102,6 +102,17 @@ async def test_a_request_is_given_out_once_and_its_answer_wakes_the_asker(
     assert (row.status, row.result) == (RequestStatus.DONE, {"init_margin_change": 1500.0})
 
 
+async def test_an_answerer_takes_only_its_own_kind_and_leaves_the_rest_waiting(store: Store, now: datetime) -> None:
+    deadline, control = now + timedelta(seconds=30), store.control
+    run = await control.ask("run_now", {}, "trader", now, deadline, target="trade_proposer")
+    ticket = await control.ask("hand_ticket", {"legs": []}, "trader", now, deadline, target="trade_proposer")
+    assert await control.waiting_requests("trade_proposer", ("hand_ticket",)) == [ticket]
+    assert [row.id for row in await control.claim_requests("trade_proposer", "runner", now, ("run_now",))] == [run]
+    assert await control.waiting_requests("trade_proposer", ("hand_ticket", "run_now")) == [ticket]
+    assert [row.id for row in await control.claim_requests("trade_proposer", "p", now, ("hand_ticket",))] == [ticket]
+    assert await control.waiting_requests("trade_proposer", ("hand_ticket",)) == []
+
+
 async def test_a_refusal_carries_its_reason(store: Store, now: datetime) -> None:
     id = await store.control.ask("cancel", {"order_ref": "x"}, "trader", now, now + timedelta(seconds=30))
     await store.control.claim_requests("bridge", "b", now)
