@@ -7,7 +7,7 @@ plus a share of the underlying.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -41,7 +41,7 @@ class MarginEstimate:
     maintenance: float | None
     method: str = ESTIMATE
     missing: tuple[str, ...] = ()
-    groups: tuple[Group, ...] = ()
+    groups: tuple[Group, ...] = field(default=(), compare=False, repr=False)
 
     @cached_property
     def lines(self) -> tuple[MarginLine, ...]:

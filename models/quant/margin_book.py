@@ -6,8 +6,9 @@ ask independently of each other, so a trade re-asks only those it touches.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,16 @@ from numpy.typing import NDArray
 from models.quant.margin_pairing import Chosen, Pairing, pair
 from models.quant.margin_rules import StrategyRules
 from models.quant.margin_scan import risk_arrays, scan_risk
-from models.quant.margin_strategies import PENNY, Asked, Held, Shares
+from models.quant.margin_strategies import PENNY, Asked, Held, Shares, naked, strategies
 from models.quant.option import Contract, SecType
 from models.quant.product import expiry_instant
 from models.quant.strategies import recognised
 from models.quant.terms import Holding, MarketView, terms_of
 
 Floats = NDArray[np.float64]
-Quantities = Mapping[Contract, float]
+Quantities = Mapping[int, float]  # signed, by the place of a contract among those known
 FUTURES = (SecType.FUTURE, SecType.FUTURE_OPTION)
+_NOTHING = Asked(0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,16 @@ class Group:
     `gap`: by how much of itself a requirement could still be lower, where the search was cut short.
     """
 
-    lines: tuple[MarginLine, ...] = ()
+    asked: Asked = _NOTHING
     missing: tuple[str, ...] = ()
     scanned: bool = False
     gap: float = 0.0
+    itemised: Callable[[], Iterable[MarginLine]] = tuple
+
+    @cached_property
+    def lines(self) -> tuple[MarginLine, ...]:
+        """Written when first looked at: most groups are only asked for their sum."""
+        return tuple(self.itemised())
 
 
 @dataclass(frozen=True)
@@ -63,14 +71,20 @@ class Facts:
     array: Floats | None = None
 
 
-@dataclass(frozen=True)
 class Prepared:
     """Facts are looked up once per contract and kept for the life of this object: one market, one house."""
 
-    market: MarketView
-    rules: StrategyRules
-    _known: dict[Contract, Facts] = field(default_factory=dict, repr=False)
-    _asked: dict[tuple[tuple[Contract, float], ...], Group] = field(default_factory=dict, repr=False)
+    def __init__(self, market: MarketView, rules: StrategyRules) -> None:
+        from models.quant.kernels import margin as columns
+
+        self.market, self.rules = market, rules
+        self._columns = columns
+        self._places: dict[Contract, int] = {}
+        self._known: list[Facts] = []
+        self._names: list[str] = []
+        self._mates: dict[object, int] = {}
+        self._table = np.zeros((0, columns.FACTS))
+        self._asked: dict[frozenset[tuple[int, float]], Group] = {}
 
     def group_of(self, contract: Contract) -> str:
         """The name of the group a contract belongs to."""
@@ -80,36 +94,48 @@ class Prepared:
         tracker = self.rules.trackers.get(contract.symbol)
         return tracker.symbol if tracker is not None else contract.symbol
 
-    def split(self, quantities: Quantities) -> dict[str, dict[Contract, float]]:
-        """Quantities by group; what is flat is gone."""
-        groups: dict[str, dict[Contract, float]] = defaultdict(dict)
-        for contract, quantity in quantities.items():
-            if not math.isfinite(quantity):
-                raise ValueError(f"quantity {quantity} of {contract} is not a number; leave it out or look it up")
-            if quantity:
-                groups[self.group_of(contract)][contract] = quantity
-        return dict(groups)
+    def split(self, holdings: Iterable[Holding]) -> dict[str, dict[int, float]]:
+        """Net quantities by group; what is flat is gone."""
+        groups: dict[str, dict[int, float]] = defaultdict(dict)
+        for place, quantity in self._placed(holdings):
+            mine = groups[self._names[place]]
+            mine[place] = mine.get(place, 0.0) + quantity
+        return {name: kept for name, group in groups.items() if (kept := {p: q for p, q in group.items() if q})}
+
+    def joined(self, groups: Mapping[str, Quantities], added: Iterable[Holding]) -> dict[str, dict[int, float]]:
+        """The groups that `added` touches as they are when it has joined; a flat one is empty."""
+        touched: dict[str, dict[int, float]] = {}
+        for place, quantity in self._placed(added):
+            name = self._names[place]
+            if name not in touched:
+                touched[name] = dict(groups.get(name, {}))
+            left = touched[name].pop(place, 0.0) + quantity
+            if left:
+                touched[name][place] = left
+        return touched
 
     def ask(self, quantities: Quantities) -> Group:
         """The requirement of one group."""
-        key = tuple(sorted(quantities.items(), key=lambda item: item[0].identity))
+        key = frozenset(quantities.items())
         if key not in self._asked:
-            known = self.facts(quantities)
-            facts = [Facts(known[c].held.with_quantity(q), known[c].array) for c, q in quantities.items()]
-            scanned = any(c.sec_type in FUTURES for c in quantities)
-            self._asked[key] = _scan(quantities, facts, self.rules) if scanned else _by_strategy(facts, self.rules)
+            self._asked[key] = self._ask(quantities)
         return self._asked[key]
 
     def facts(self, contracts: Iterable[Contract]) -> dict[Contract, Facts]:
         wanted = list(dict.fromkeys(contracts))
-        fresh = [c for c in wanted if c not in self._known]
-        if fresh:
-            self._learn(fresh)
-        return {c: self._known[c] for c in wanted}
+        self.learn(wanted)
+        return {c: self._known[self._places[c]] for c in wanted}
 
-    def _learn(self, contracts: Sequence[Contract]) -> None:
-        """Share and option prices as they are marked; futures are scanned within their family."""
-        for root, members in _by_root(contracts).items():
+    def columns(self, contracts: Sequence[Contract]) -> Floats:
+        """What the kernels read of each contract (N, FACTS); the charges of a book and what is scanned are not here."""
+        self.learn(contracts)
+        return self._table[[self._places[c] for c in contracts]]
+
+    def learn(self, contracts: Iterable[Contract]) -> None:
+        """Share and option prices as they are marked; futures are scanned within their family. Best many at once."""
+        fresh = [c for c in dict.fromkeys(contracts) if c not in self._places]
+        rows = [self._table]
+        for root, members in _by_root(fresh).items():
             terms = terms_of(members, self.market)
             arrays = None
             if root is not None and root in self.rules.scans:
@@ -117,7 +143,76 @@ class Prepared:
             for i, contract in enumerate(members):
                 ends = expiry_instant(contract).timestamp() if contract.expiry else 0.0
                 held = Held(contract, 0.0, float(terms.spot[i]), float(terms.price[i]), ends, float(terms.t[i]))
-                self._known[contract] = Facts(held, None if arrays is None else arrays[i])
+                self._places[contract] = len(self._known)
+                self._known.append(Facts(held, None if arrays is None else arrays[i]))
+                self._names.append(self.group_of(contract))
+                rows.append(self._row(held))
+        self._table = np.vstack(rows)
+
+    def _row(self, held: Held) -> Floats:
+        columns, row = self._columns, np.full((1, self._columns.FACTS), np.nan)
+        contract = held.contract
+        mates = self.group_of(contract) if contract.sec_type in FUTURES else (contract.symbol, contract.multiplier)
+        row[0, columns.GROUP] = self._mates.setdefault(mates, len(self._mates))
+        row[0, columns.CALL], row[0, columns.STRIKE] = held.is_call, held.strike
+        row[0, columns.ENDS], row[0, columns.SIZE] = held.ends, held.size
+        row[0, columns.VALUE], row[0, columns.SCALED] = held.value if contract.is_option else 0.0, 0.0
+        if contract.sec_type is SecType.OPTION:
+            row[0, columns.ALONE] = naked(held, self.rules)
+        return row
+
+    def _placed(self, holdings: Iterable[Holding]) -> list[tuple[int, float]]:
+        listed = [(h.contract, h.quantity) for h in holdings]
+        for contract, quantity in listed:
+            if not math.isfinite(quantity):
+                raise ValueError(f"quantity {quantity} of {contract} is not a number; leave it out or look it up")
+        if any(contract not in self._places for contract, _ in listed):
+            self.learn(contract for contract, _ in listed)
+        return [(self._places[contract], quantity) for contract, quantity in listed]
+
+    def _ask(self, quantities: Quantities) -> Group:
+        if not quantities:
+            return Group()
+        contracts = {p: self._known[p].held.contract for p in quantities}
+        if any(c.sec_type in FUTURES for c in contracts.values()):
+            return _scan([self._known[p] for p in quantities], list(quantities.values()), self.rules)
+        shares = [p for p, c in contracts.items() if not c.is_option]
+        options = [p for p in quantities if p not in shares]
+        held = [self._known[p].held.with_quantity(quantities[p]) for p in shares]
+        blind = [p for p in options if self._blind(p, quantities[p])] + [
+            p for p, h in zip(shares, held, strict=True) if not (math.isfinite(h.price) and math.isfinite(h.spot))
+        ]
+        if blind:
+            return Group(missing=tuple(f"{contracts[p]}: no price" for p in blind))
+        if len(held) == 1:
+            return self._pairing(options, quantities, _beside(held[0], self.rules))
+        mates: dict[float, list[int]] = defaultdict(list)
+        for p in options:
+            mates[self._table[p, self._columns.GROUP]].append(p)
+        # shares of two kinds in one group: neither is taken as cover
+        apart = [_alone(_beside(h, self.rules), self.rules) for h in held]
+        return _together([*(self._pairing(mine, quantities, None) for mine in mates.values()), *apart])
+
+    def _blind(self, place: int, quantity: float) -> bool:
+        row = self._table[place]
+        return bool(np.isnan(row[self._columns.VALUE if quantity > 0 else self._columns.ALONE]))
+
+    def _pairing(self, places: Sequence[int], quantities: Quantities, shares: Shares | None) -> Group:
+        """Initial and maintenance each by its own cheapest pairing; they can differ only where shares are hedged."""
+        signed = np.array([quantities[p] for p in places], dtype=np.float64)
+
+        def options() -> list[Held]:
+            return [self._known[p].held.with_quantity(quantities[p]) for p in places]
+
+        others = strategies(options(), shares, self.rules) if shares is not None or self.rules.loan > 0 else []
+        ask = partial(pair, self._table[places], signed, others, shares, self.rules)
+        initial = ask("initial")
+        maintenance = initial if shares is None else ask("maintenance")
+        return Group(
+            Asked(initial.asked, maintenance.asked),
+            gap=max(initial.gap, maintenance.gap),
+            itemised=lambda: _lines(options(), shares, self.rules, initial, maintenance),
+        )
 
 
 def netted(holdings: Iterable[Holding]) -> dict[Contract, float]:
@@ -139,9 +234,9 @@ def _by_root(contracts: Sequence[Contract]) -> dict[str | None, list[Contract]]:
     return found
 
 
-def _scan(quantities: Quantities, facts: Sequence[Facts], rules: StrategyRules) -> Group:
+def _scan(facts: Sequence[Facts], quantity: Sequence[float], rules: StrategyRules) -> Group:
     """Risk less the options' own value, which the account's equity does not hold; never less than nothing."""
-    roots = {root_of(c) for c in quantities}
+    roots = {root_of(f.held.contract) for f in facts}
     unlisted = sorted(root for root in roots if root not in rules.scans)
     if unlisted:
         return Group(missing=tuple(f"{root}: no futures margin in the table" for root in unlisted))
@@ -150,40 +245,24 @@ def _scan(quantities: Quantities, facts: Sequence[Facts], rules: StrategyRules) 
     if blind:
         return Group(missing=tuple(f"{c}: no price or volatility to scan" for c in blind))
     family, scan = rules.scans[min(roots)]
-    quantity = [f.held.quantity for f in facts]
     risk = scan_risk(np.array(arrays), quantity)
-    value = math.fsum(f.held.quantity * f.held.value for f in facts if f.held.contract.is_option)
-    asked = max(risk - value, 0.0)
-    line = MarginLine(
-        f"{family} futures and options, scanned",
-        scan.initial * asked,
-        asked,
-        value,
-        family,
-        tuple((f.held.contract, f.held.quantity) for f in facts),
-    )
-    return Group((line,), scanned=True)
+    lots = tuple((f.held.contract, q) for f, q in zip(facts, quantity, strict=True))
+    value = math.fsum(q * f.held.value for f, q in zip(facts, quantity, strict=True) if f.held.contract.is_option)
+    asked = Asked(scan.initial * max(risk - value, 0.0), max(risk - value, 0.0))
+    line = MarginLine(f"{family} futures and options, scanned", asked.initial, asked.maintenance, value, family, lots)
+    return Group(asked, scanned=True, itemised=lambda: (line,))
 
 
-def _by_strategy(facts: Sequence[Facts], rules: StrategyRules) -> Group:
-    held = [f.held for f in facts]
-    blind = [h for h in held if not _priced(h)]
-    if blind:
-        return Group(missing=tuple(f"{h.contract}: no price" for h in blind))
-    shares = [h for h in held if h.contract.expiry is None]
-    options = [h for h in held if h.contract.is_option]
-    if len(shares) == 1:
-        return _pairing(options, _beside(shares[0], rules), rules)
-    symbols = sorted({h.contract.symbol for h in options})
-    parts = [_pairing([h for h in options if h.contract.symbol == s], None, rules) for s in symbols]
-    lines = [line for part in parts for line in part.lines]
-    for h in shares:  # shares of two kinds in one group: neither is taken as cover
-        lines += _share_line(_beside(h, rules), abs(h.quantity), abs(h.quantity), rules)
-    return Group(tuple(lines), gap=max((part.gap for part in parts), default=0.0))
+def _together(parts: Sequence[Group]) -> Group:
+    asked = Asked(math.fsum(p.asked.initial for p in parts), math.fsum(p.asked.maintenance for p in parts))
+    gap = max((part.gap for part in parts), default=0.0)
+    return Group(asked, gap=gap, itemised=lambda: (line for part in parts for line in part.lines))
 
 
-def _priced(h: Held) -> bool:
-    return math.isfinite(h.price) and (h.quantity > 0 or math.isfinite(h.spot))
+def _alone(shares: Shares, rules: StrategyRules) -> Group:
+    rates, count = shares.rates(rules.shares), abs(shares.count)
+    asked = Asked(rates.initial * count, rates.maintenance * count)
+    return Group(asked, itemised=lambda: _share_line(shares, count, count, rules))
 
 
 def _beside(h: Held, rules: StrategyRules) -> Shares:
@@ -191,24 +270,23 @@ def _beside(h: Held, rules: StrategyRules) -> Shares:
     return Shares(h.contract, h.quantity * h.size, h.spot, {h.contract.symbol: 1.0, **tracked})
 
 
-def _pairing(options: Sequence[Held], shares: Shares | None, rules: StrategyRules) -> Group:
-    """Initial and maintenance each by its own cheapest pairing; they can differ only where shares are hedged."""
-    initial = pair(options, shares, rules, "initial")
-    maintenance = initial if shares is None else pair(options, shares, rules, "maintenance")
-    first = {(c.what, c.legs): c.asked for c in initial.chosen}
-    second = {(c.what, c.legs): c.asked for c in maintenance.chosen}
+def _lines(
+    options: Sequence[Held], shares: Shares | None, rules: StrategyRules, initial: Pairing, maintenance: Pairing
+) -> list[MarginLine]:
+    chosen, other = (p.chosen(options, rules) for p in (initial, maintenance))
+    first, second = ({(c.what, c.legs): c.asked for c in side} for side in (chosen, other))
     lines = [
         _line(*key, options, Asked(first.get(key, 0.0), second.get(key, 0.0)))
         for key in dict.fromkeys((*first, *second))
     ]
-    lines += _loose(options, initial.chosen)
+    lines += _loose(options, chosen)
     if shares is not None:
-        lines += _share_line(shares, _left(shares, initial), _left(shares, maintenance), rules)
-    return Group(tuple(lines), gap=max(initial.gap, maintenance.gap))
+        lines += _share_line(shares, _left(shares, chosen), _left(shares, other), rules)
+    return lines
 
 
-def _left(shares: Shares, pairing: Pairing) -> float:
-    return abs(shares.count) - math.fsum(c.shares for c in pairing.chosen)
+def _left(shares: Shares, chosen: Sequence[Chosen]) -> float:
+    return abs(shares.count) - math.fsum(c.shares for c in chosen)
 
 
 def _line(what: str, legs: tuple[tuple[int, float], ...], options: Sequence[Held], asked: Asked) -> MarginLine:

@@ -62,7 +62,7 @@ class Held:
         return max(price - self.strike if self.is_call else self.strike - price, 0.0) * self.size
 
     def may_be_strangle_with(self, other: "Held") -> bool:
-        return alike(self, other) and self.is_call != other.is_call
+        return _alike(self, other) and self.is_call != other.is_call
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def strangle(options: Sequence[Held], greater: int, beside: int, rules: Strategy
     return Strategy(what, ((greater, 1.0), (beside, 1.0)), Asked(cost, cost))
 
 
-def alike(a: Held, b: Held) -> bool:
+def _alike(a: Held, b: Held) -> bool:
     return a.contract.symbol == b.contract.symbol and a.size == b.size
 
 
@@ -180,7 +180,7 @@ def _locked(options: Sequence[Held], i: int, shares: Shares, count: float, rates
     """Collars and conversions (long shares, long put, short call), reversals (short shares, long call, short put)."""
     long = options[i]
     for j, short in enumerate(options):
-        fits = short.quantity < 0 and short.is_call != long.is_call and alike(short, long) and short.ends == long.ends
+        fits = short.quantity < 0 and short.is_call != long.is_call and _alike(short, long) and short.ends == long.ends
         if not fits or (short.strike != long.strike if long.is_call else short.strike < long.strike):
             continue
         covered = _covered(short, j, shares, count, rates)

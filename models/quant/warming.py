@@ -8,8 +8,9 @@ from importlib import import_module
 
 TURNS = (
     ("exercise", "american_implied", "reprice", "reprice_american", "reprice_greeks", "grid"),
-    ("branching",),
-    ("margin",),
+    ("pairing",),
+    ("margin", "search"),
+    ("hedging",),
     ("black",),
     ("implied",),
 )

@@ -54,16 +54,18 @@ def measure() -> Iterator[Row]:
     seconds = median_seconds(lambda: margin_bound(tickets, table))
     yield Row(f"margin bound of {TICKETS:,} four-leg tickets", seconds, "s", goal=1.0)
     best = np.argsort(bound, kind="stable")[:EXACT]
-    known = MarginBook(book, view, IBKR)
     trades = [
         [Holding(CHAIN[row], float(q)) for row, q in zip(tickets.legs[i], tickets.ratios[i], strict=True)] for i in best
     ]
-    started = time.perf_counter()
-    found = [known.change(trade) for trade in trades]
-    taken = time.perf_counter() - started
+    MarginBook(book[:10], view, IBKR).changes(trades[:1])  # the kernels are loaded
+    for legs, goal in ((book[:10], 0.1), (book, 0.4)):
+        known = MarginBook(legs, view, IBKR)
+        started = time.perf_counter()
+        found = known.changes(trades)
+        taken = time.perf_counter() - started
+        yield Row(f"exact margin of the best {EXACT} beside {len(legs)} legs", taken, "s", goal=goal)
     exact = [change.initial for change in found]
     short = sum("cut short" in change.method for change in found)
     above = sum(1 for i, change in zip(best, exact, strict=True) if change is None or change > bound[i] + 0.02)
-    yield Row(f"exact margin of the best {EXACT} beside {len(book)} legs", taken, "s")
     yield Row("of them not proven to be the least", short, "tickets", goal=0.0)
     yield Row("tickets whose exact margin is above the bound", above, "tickets", goal=0.0)

@@ -7,11 +7,21 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from models.quant.kernels.branching import least
+from models.quant.kernels import branching
+from models.quant.kernels.jit import kernel
 from models.quant.kernels.simplex import BRANCHED, FREE, WHOLE
 
 Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
 CLOSE = 1e-6
+
+
+@kernel("Tuple((f8,f8,i8))(i8[::1],i8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8,i8,f8[::1])")
+def least(
+    first: Whole, places: Whole, entries: Floats, low: Floats, row_kinds: Floats,
+    cost: Floats, most: Floats, kinds: Floats, close: float, limit: int, x: Floats,
+) -> tuple[float, float, int]:  # fmt: skip
+    return branching.least((first, places, entries, low, row_kinds), cost, most, kinds, close, limit, x)
 
 
 def drawn(seed: int, widest: int) -> tuple[Floats, Floats, Floats, Floats]:
@@ -31,8 +41,14 @@ def solved(
     matrix, low, cost, most = programme
     x = most.copy()
     rows = np.full(len(low), WHOLE if whole.all() else FREE)
-    found, under, _ = least(matrix, low, cost, most, np.where(whole, BRANCHED, FREE), rows, CLOSE, limit, x)
+    found, under, _ = least(*by_row(matrix), low, rows, cost, most, np.where(whole, BRANCHED, FREE), CLOSE, limit, x)
     return found, under, x
+
+
+def by_row(matrix: Floats) -> tuple[Whole, Whole, Floats]:
+    """(first entry of each row and the end, columns, entries) of what is not 0."""
+    rows, columns = np.nonzero(matrix)
+    return np.searchsorted(rows, np.arange(len(matrix) + 1)), columns.copy(), matrix[rows, columns]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -82,7 +98,7 @@ def test_what_is_allowed_at_the_start_may_be_the_least() -> None:
 def test_a_column_without_a_bound_may_be_taken_without_one() -> None:
     x = np.array([50.0])
     found, _, _ = least(
-        np.array([[2.0]]), np.array([7.0]), np.ones(1), np.array([np.inf]),
-        np.array([BRANCHED]), np.array([FREE]), CLOSE, 100, x,
+        *by_row(np.array([[2.0]])), np.array([7.0]), np.array([FREE]), np.ones(1), np.array([np.inf]),
+        np.array([BRANCHED]), CLOSE, 100, x,
     )  # fmt: skip
     assert (found, x[0]) == pytest.approx((4.0, 4.0))

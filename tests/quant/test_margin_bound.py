@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from models.quant.kernels.jit import kernel
+from models.quant.kernels.margin import pair_bound
 from models.quant.margin import MarginBook, estimate_margin
 from models.quant.margin_bound import bound_table, margin_bound
 from models.quant.margin_rules import CBOE, IBKR, StrategyRules
@@ -16,6 +19,8 @@ from models.quant.terms import Holding
 from models.quant.tickets import WIDEST, Tickets, ticket_block
 from tests.quant.quant_market import EXPIRIES, SPOT, future, mark, market, option, stock
 
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
 STRIKES = (5700.0, 5900.0, 6000.0, 6100.0, 6300.0)
 OPTIONS = [option(k, r, e) for e in EXPIRIES[:2] for k in STRIKES for r in "CP"]
 FAR = option(6000.0, "C", EXPIRIES[3].replace(year=2027))  # lent on
@@ -68,6 +73,32 @@ def test_the_exact_change_never_exceeds_the_bound(
 def test_a_ticket_of_one_expiry_beside_nothing_is_bound_exactly(ticket: dict[int, int]) -> None:
     alone = estimate_margin([Holding(OPTIONS[row], q) for row, q in ticket.items()], VIEW).initial
     assert bound([], list(ticket), list(ticket.values())) == pytest.approx(alone, abs=0.01)
+
+
+@kernel("void(i8[:,::1],i8[:,::1],f8[:,::1],f8[:,::1],f8[::1])")
+def pairs(legs: Whole, ratios: Whole, facts: Floats, arrays: Floats, out: Floats) -> None:
+    for c in range(len(out)):
+        out[c] = pair_bound(legs[c, 0], ratios[c, 0], legs[c, 1], ratios[c, 1], facts, arrays)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_legs_have_the_same_bound_as_a_pair_and_in_a_wider_table(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    blind = Contract("XYZ", SecType.OPTION, "XYZ", 100, EXPIRIES[1], 45.0, Right.PUT)
+    book = [Holding(CHAIN[row], float(draw.choice([-3, -1, 2]))) for row in draw.choice(len(CHAIN), 6, replace=False)]
+    table = bound_table([*CHAIN, blind], book, VIEW, CBOE if seed % 2 else IBKR)
+    n = len(CHAIN) + 1
+    legs = np.array([(i, j) for i in range(n) for j in range(n) if i != j])
+    ratios = draw.choice([-3, -2, -1, 0, 1, 2, 3], legs.shape)
+    found = np.empty(len(legs))
+    pairs(legs, ratios, table.facts, table.arrays, found)
+    for width in (2, 6):
+        wide = np.full((2, len(legs), width), -1)
+        wide[1] = 0
+        wide[:, :, :2] = legs, ratios
+        family, most, closes = np.zeros(len(legs), np.int64), np.ones(len(legs), np.int64), np.zeros(len(legs), bool)
+        general = margin_bound(Tickets(wide[0], wide[1], family, most, closes), table)
+        np.testing.assert_allclose(found, general, rtol=1e-14, atol=1e-9)
 
 
 @pytest.mark.parametrize(

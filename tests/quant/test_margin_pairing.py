@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, milp
 
 from models.quant.covering import Lot, cover
-from models.quant.margin import estimate_margin, naked_requirement
+from models.quant.margin import MarginBook, estimate_margin, naked_requirement
+from models.quant.margin_book import netted
 from models.quant.margin_rules import BROAD, IBKR
 from models.quant.option import Contract, Right
 from models.quant.terms import Holding
@@ -196,11 +197,11 @@ def test_longs_go_where_they_save_most() -> None:
 
 
 def test_a_search_without_time_leaves_every_short_alone_and_the_method_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    import models.quant.margin_programme as programme
+    import models.quant.margin_pairing as pairing
 
     book = [Holding(option(5700.0), -2), Holding(option(5600.0), 2)]
     best = estimate_margin(book, market())
-    monkeypatch.setattr(programme, "_NODES", 0)
+    monkeypatch.setattr(pairing, "_NODES", 0)
     alone = estimate_margin(book, market())
     naked = estimate_margin(book[:1], market())
     assert best.initial is not None and alone.initial is not None
@@ -214,6 +215,8 @@ def other_solver(book: Sequence[Holding]) -> float:
     """HiGHS on every pair of a naked call with a naked put, and on a spread's loss at every hundred points."""
     shorts = [h for h in book if h.quantity < 0]
     longs = [h for h in book if h.quantity > 0]
+    if not shorts:
+        return 0.0
     calls, puts = ([h for h in shorts if h.contract.right is r] for r in (Right.CALL, Right.PUT))
     ends = sorted({h.contract.expiry for h in shorts})  # type: ignore[type-var]
     fits = [(h, e) for h in longs for e in ends if h.contract.expiry >= e]  # type: ignore[operator]
@@ -257,6 +260,45 @@ def test_a_large_book_asks_what_another_solver_finds_by_another_programme(seed: 
     picked = draw.choice(len(CHAIN), int(draw.integers(12, 31)), replace=False)
     book = [Holding(CHAIN[i], float(draw.choice([-4, -3, -2, -1, 1, 2, 3, 4]))) for i in picked]
     assert asked(book) == pytest.approx(other_solver(book), abs=0.05)
+
+
+def tickets(draw: np.random.Generator, book: Sequence[Holding]) -> dict[str, list[Holding]]:
+    """One of each kind beside `book`: what it holds is bought back or sold, wholly or in part, and new legs open."""
+    shorts, longs = ([h for h in book if (h.quantity < 0) is short] for short in (True, False))
+    short, long = (group[int(draw.integers(len(group)))] for group in (shorts, longs))
+    right = str(draw.choice(["C", "P"]))
+    low, middle, high = (float(k) for k in sorted(draw.choice(STRIKES, 3, replace=False)))
+    near, far = (EXPIRIES[i] for i in sorted(draw.choice(3, 2, replace=False)))
+    ratio = [Holding(option(middle, right, near), 1), Holding(option(high, right, near), -2)]
+    wide = [
+        Holding(option(k, r, near), n) for k, r, n in
+        ((5600.0, "P", 1), (5800.0, "P", -2), (5900.0, "P", 1), (6100.0, "C", 1), (6200.0, "C", -2), (6500.0, "C", 1))
+    ]  # fmt: skip
+    return {
+        "closing": [Holding(short.contract, -short.quantity)],
+        "closing in part": [Holding(short.contract, 1)],
+        "selling a long in part": [Holding(long.contract, -1)],
+        "crossing over": [Holding(long.contract, -long.quantity - 1)],
+        "vertical": [Holding(option(low, right, near), 1), Holding(option(high, right, near), -1)],
+        "calendar": [Holding(option(middle, right, near), -1), Holding(option(middle, right, far), 1)],
+        "ratio spread": ratio,
+        "closing beside an opening": [Holding(short.contract, 1), *ratio],
+        "six legs": wide,
+    }
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_a_ticket_changes_is_what_another_solver_finds_for_the_book_with_and_without_it(seed: int) -> None:
+    draw = np.random.default_rng(1000 + seed)
+    picked = draw.choice(len(CHAIN), int(draw.integers(6, 15)), replace=False)
+    signs = [-1, 1, *draw.choice([-1, 1], len(picked) - 2)]
+    book = [Holding(CHAIN[i], float(sign * draw.integers(1, 4))) for i, sign in zip(picked, signs, strict=True)]
+    before, asked_of = other_solver(book), tickets(draw, book)
+    for kind, change in zip(asked_of, MarginBook(book, VIEW, IBKR).changes(list(asked_of.values())), strict=True):
+        after = [Holding(c, q) for c, q in netted([*book, *asked_of[kind]]).items() if q]
+        assert change.initial == pytest.approx(other_solver(after) - before, abs=0.05), kind
+        assert math.fsum(line.initial for line in change.lines) == pytest.approx(asked(after)), kind
+        assert "cut short" not in change.method
 
 
 @given(legs, st.sampled_from([0.25, 0.7, 1.3]))

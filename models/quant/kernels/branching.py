@@ -2,8 +2,8 @@
 
 The search asks for something cheaper than a cutoff a little above the relaxation, and raises it until there is
 something: with a tight cutoff most variables are fixed by their reduced cost, and what it finds is the least. At every
-node Gomory's mixed-integer cuts are added once, and the variable to branch on is the one whose two branches, solved for
-a few steps, raise the bound most.
+node Gomory's mixed-integer cuts are added once, and the variable to branch on is the one that promises to raise the
+bound most: by one step and by what its branches did before. Until that is known, a few are tried.
 
 Sources: Nemhauser and Wolsey, Integer and Combinatorial Optimization, II.1 and II.4; Balas, Ceria, Cornuéjols and
 Natraj, Gomory cuts revisited (1996); Achterberg, Koch and Martin, Branching rules revisited (2005).
@@ -11,7 +11,7 @@ Natraj, Gomory cuts revisited (1996); Achterberg, Koch and Martin, Branching rul
 
 import numpy as np
 
-from models.quant.kernels.jit import kernel, part
+from models.quant.kernels.jit import part
 from models.quant.kernels.simplex import (
     BRANCHED,
     CUT,
@@ -20,25 +20,29 @@ from models.quant.kernels.simplex import (
     FREE,
     GAVE_UP,
     KIND,
+    NAME,
     NEAR,
     NOTHING,
     ROOM,
     SIGN,
-    SLACK,
     SOLVED,
     START,
+    Constraints,
     Floats,
+    above_least,
     describe,
     dual,
     read,
     slim,
+    solve,
     tighten,
     turn_column,
+    with_rows,
 )
 
-_STEPS = 5000  # of one solution; a hundred are usual
 _CUTS, _AT_ROOT = 6, 2  # cuts at a time, and how many times at the root; once elsewhere
 _TRIED, _TRIAL = 3, 20  # variables tried at a node, steps for each branch
+_KNOWN = 2.0  # times that a variable was branched on, after which no other is tried beside it
 _OPEN = 400  # nodes: with more the newest goes first, which keeps them few
 _FIRST, _RAISE = 0.003, 1.5  # of the relaxation: the first cutoff above it; the next is so many times further off
 
@@ -55,17 +59,37 @@ def _fraction(table: Floats, rows: Floats, i: int, least: float) -> float:
 
 
 @part
+def _with_parts(
+    constraints: Constraints, table: Floats, rows: Floats, columns: Floats, gone: Floats
+) -> tuple[Floats, Floats]:
+    """(table, rows) and below them the constraints to branch on that are not whole."""
+    above, kinds = above_least(constraints, table, rows, columns, gone), constraints[4]
+    for descriptions in (rows, columns):
+        for i in range(1, descriptions.shape[0]):
+            c = int(descriptions[i, NAME]) - gone.size
+            if c >= 0:
+                above[c] = 0.0
+    wanted, count = np.empty(above.size, np.int64), 0
+    for c in range(above.size):
+        if kinds[c] == BRANCHED and abs(above[c] - np.rint(above[c])) > NEAR:
+            wanted[count] = c
+            count += 1
+    return with_rows(constraints, wanted[:count], table, rows, columns, gone)
+
+
+@part
 def _gomory(table: Floats, columns: Floats, i: int, fraction: float, cut: Floats) -> float:
     """Fill `cut` with the mixed-integer cut of row `i`: its worth, or 0 where its numbers are too far apart."""
     most, least, norm, rise = 0.0, np.inf, 0.0, np.inf
+    up, down = 1.0 / fraction, 1.0 / (1.0 - fraction)
     cut[0] = -1.0
     for k in range(1, table.shape[1]):
         entry = -table[i, k]
         if columns[k, KIND] == FREE:
-            entry = max(entry / fraction, -entry / (1.0 - fraction))
+            entry = max(entry * up, -entry * down)
         else:
             entry -= np.floor(entry)
-            entry = min(entry / fraction, (1.0 - entry) / (1.0 - fraction))
+            entry = min(entry * up, (1.0 - entry) * down)
         if entry < NOTHING:
             entry = 0.0
         else:
@@ -87,47 +111,54 @@ def _best(scores: Floats) -> int:
 
 
 @part
-def _add_cuts(table: Floats, rows: Floats, columns: Floats) -> int:
-    """Write the best cuts into the spare rows; how many rows are filled."""
-    m, n = table.shape[0] - _CUTS, table.shape[1]
-    scores, cuts = np.zeros(m), np.empty((m, n))
-    for i in range(1, m):
-        fraction = _fraction(table, rows, i, 0.02)
+def _with_cuts(
+    constraints: Constraints, table: Floats, rows: Floats, columns: Floats, gone: Floats
+) -> tuple[Floats, Floats]:
+    """(table, rows) and below them the best cuts."""
+    wide, described = _with_parts(constraints, table, rows, columns, gone)
+    m, n = table.shape
+    scores, cuts = np.zeros(wide.shape[0]), np.empty(wide.shape)
+    for i in range(1, wide.shape[0]):
+        fraction = _fraction(wide, described, i, 0.02)
         if fraction > 0.0:
-            scores[i] = _gomory(table, columns, i, fraction, cuts[i])
+            scores[i] = _gomory(wide, columns, i, fraction, cuts[i])
+    out, named = np.empty((m + _CUTS, n)), np.empty((m + _CUTS, FIELDS))
+    out[:m], named[:m] = table, rows
     for c in range(m, m + _CUTS):
         i = _best(scores)
         if i == 0:
-            return c
-        for k in range(n):
-            table[c, k] = cuts[i, k]
-        describe(rows, c, CUT, np.inf, FREE)
-    return int(m + _CUTS)
+            return out[:c], named[:c]
+        out[c] = cuts[i]
+        describe(named, c, CUT, np.inf, FREE)
+    return out, named
 
 
 @part
 def _worked(
-    table: Floats, rows: Floats, columns: Floats, x: Floats, cutoff: float, turns: int
+    constraints: Constraints,
+    table: Floats,
+    rows: Floats,
+    columns: Floats,
+    gone: Floats,
+    cutoff: float,
+    turns: int,
 ) -> tuple[int, Floats, Floats, Floats]:
     """A node solved, cut so many times and slimmed: (how it ended, table, rows, columns)."""
-    ended = dual(table, rows, columns, cutoff, _STEPS)
-    for _ in range(turns):
-        if ended != SOLVED:
+    ended, table, rows = solve(constraints, table, rows, columns, gone, cutoff)
+    while ended == SOLVED:
+        tighten(table, columns, cutoff)
+        table, rows, columns = slim(table, rows, columns, gone)
+        if turns == 0:
             break
-        tighten(table, columns, cutoff)
-        table, rows, columns = slim(table, rows, columns, x, False, _CUTS)
-        filled = _add_cuts(table, rows, columns)
-        table, rows = table[:filled], rows[:filled]
-        ended = dual(table, rows, columns, cutoff, _STEPS)
-    if ended == SOLVED:
-        tighten(table, columns, cutoff)
-        table, rows, columns = slim(table, rows, columns, x, True, 0)
+        turns -= 1
+        table, rows = _with_cuts(constraints, table, rows, columns, gone)
+        ended, table, rows = solve(constraints, table, rows, columns, gone, cutoff)
     return ended, table, rows, columns
 
 
 @part
-def _scores(table: Floats, rows: Floats, columns: Floats) -> Floats:
-    """By how much one step would raise the bound, down times up, for each variable that could be branched on."""
+def _scores(table: Floats, rows: Floats, columns: Floats, learnt: Floats) -> Floats:
+    """By how much the bound would rise, down times up, for each variable that could be branched on."""
     scores = np.zeros(table.shape[0])
     for i in range(1, table.shape[0]):
         fraction = _fraction(table, rows, i, NEAR)
@@ -140,8 +171,17 @@ def _scores(table: Floats, rows: Floats, columns: Floats) -> Floats:
                 up = min(up, cost / entry)
             elif entry < -NOTHING:
                 down = min(down, -cost / entry)
+        past = _past(learnt, rows, i)
+        down, up = max(down, past[0, 0] / max(past[0, 1], 1.0)), max(up, past[1, 0] / max(past[1, 1], 1.0))
         scores[i] = _product(fraction * down, (1.0 - fraction) * up)
     return scores
+
+
+@part
+def _past(learnt: Floats, rows: Floats, i: int) -> Floats:
+    """Of the variable of row `i`: down and up, (sum of rises for each whole step, how often)."""
+    past: Floats = learnt[int(rows[i, NAME])]
+    return past if rows[i, SIGN] > 0.0 else past[::-1]
 
 
 @part
@@ -150,38 +190,52 @@ def _product(down: float, up: float) -> float:
 
 
 @part
-def _branch(table: Floats, rows: Floats, columns: Floats, i: int, up: float, cutoff: float) -> Node:
-    """Row `i` at most the next whole number (`up` 0) or at least (1), a few steps on."""
-    out, described, others = table.copy(), rows.copy(), columns.copy()
+def _branch(table: Floats, rows: Floats, columns: Floats, m: int, i: int, up: float, cutoff: float) -> Node:
+    """Row `i` at most the next whole number (`up` 0) or at least (1), a few steps on. Of the rows from `m` on only that
+    one is taken along.
+    """
+    extra = 1 if i >= m else 0
+    out, described, others = np.empty((m + extra, table.shape[1])), np.empty((m + extra, FIELDS)), columns.copy()
+    out[:m], described[:m] = table[:m], rows[:m]
+    r = min(i, m)
+    out[r], described[r] = table[i], rows[i]
     floor = np.floor(table[i, 0])
     if up > 0.0:
-        out[i, 0] -= floor + 1.0
-        described[i, START] += described[i, SIGN] * (floor + 1.0)
-        described[i, ROOM] -= floor + 1.0
+        out[r, 0] -= floor + 1.0
+        described[r, START] += described[r, SIGN] * (floor + 1.0)
+        described[r, ROOM] -= floor + 1.0
     else:
-        described[i, ROOM] = floor
+        described[r, ROOM] = floor
     ended = dual(out, described, others, cutoff, _TRIAL)
     return out, described, others, np.inf if ended == CUT_OFF else out[0, 0] - table[0, 0]
 
 
 @part
-def _branches(table: Floats, rows: Floats, columns: Floats, cutoff: float) -> tuple[bool, Node, Node]:
-    """(is anything not whole, the better branch, the other)."""
-    scores = _scores(table, rows, columns)
+def _branches(
+    constraints: Constraints, table: Floats, rows: Floats, columns: Floats, gone: Floats, cutoff: float, learnt: Floats
+) -> tuple[bool, Node, Node]:
+    """(is anything not whole, the better branch, the other). `learnt` (variables and constraints, 2, 2) is added to."""
+    wide, described = _with_parts(constraints, table, rows, columns, gone)
+    scores = _scores(wide, described, columns, learnt)
     near = (table, rows, columns, 0.0)
     far = near
-    best = 0.0
+    best, room = 0.0, cutoff - table[0, 0]
     for _ in range(_TRIED):
         i = _best(scores)
         if i == 0:
             break
-        down = _branch(table, rows, columns, i, 0.0, cutoff)
-        up = _branch(table, rows, columns, i, 1.0, cutoff)
+        down = _branch(wide, described, columns, table.shape[0], i, 0.0, cutoff)
+        up = _branch(wide, described, columns, table.shape[0], i, 1.0, cutoff)
+        past, fraction = _past(learnt, described, i), wide[i, 0] - np.floor(wide[i, 0])
+        known = min(past[0, 1], past[1, 1]) >= _KNOWN
+        past[0, 0] += min(down[3], room) / fraction
+        past[1, 0] += min(up[3], room) / (1.0 - fraction)
+        past[:, 1] += 1.0
         score = _product(down[3], up[3])
         if score > best:
             best = score
             near, far = (down, up) if down[3] <= up[3] else (up, down)
-        if far[3] == np.inf:
+        if known or far[3] == np.inf:
             break
     return best > 0.0, near, far
 
@@ -201,29 +255,39 @@ def _next(nodes: list[tuple[Floats, Floats, Floats, float, Floats]]) -> int:
 
 @part
 def _search(
-    table: Floats, rows: Floats, columns: Floats, cutoff: float, close: float, limit: int, first: bool, found: Floats
+    constraints: Constraints,
+    table: Floats,
+    rows: Floats,
+    columns: Floats,
+    cutoff: float,
+    close: float,
+    limit: int,
+    first: bool,
+    found: Floats,
+    learnt: Floats,
 ) -> tuple[float, float, int]:
     """(the least below `cutoff`, or `cutoff`; how low anything could still be; nodes). `found` takes its values."""
     nodes = [(table, rows, columns, table[0, 0], np.zeros(found.size))]
     least, low, count = cutoff, np.inf, 0
     while len(nodes) > 0 and count < limit:
         _next(nodes)
-        table, rows, columns, bound, x = nodes.pop()
+        table, rows, columns, bound, gone = nodes.pop()
         while bound < least - close:
             count += 1
-            ended, table, rows, columns = _worked(table, rows, columns, x, least - close, _AT_ROOT if count == 1 else 1)
+            turns = _AT_ROOT if count == 1 else 1
+            ended, table, rows, columns = _worked(constraints, table, rows, columns, gone, least - close, turns)
             if ended == GAVE_UP:
                 low = min(low, table[0, 0])
             if ended != SOLVED:
                 break
-            open_, near, far = _branches(table, rows, columns, least - close)
+            open_, near, far = _branches(constraints, table, rows, columns, gone, least - close, learnt)
             if not open_:
                 least = table[0, 0]
-                read(table, rows, columns, x, found)
+                read(table, rows, columns, gone, found)
                 break
             bound = table[0, 0]
             if far[3] < np.inf:
-                nodes.append((far[0], far[1], far[2], bound + far[3], x.copy()))
+                nodes.append((far[0], far[1], far[2], bound + far[3], gone.copy()))
             table, rows, columns = near[0], near[1], near[2]
             bound += near[3]
         if first and least < cutoff:
@@ -234,56 +298,38 @@ def _search(
 
 
 @part
-def _dictionary(
-    matrix: Floats, low: Floats, cost: Floats, most: Floats, column_kinds: Floats, row_kinds: Floats
-) -> tuple[Floats, Floats, Floats]:
-    m, n = matrix.shape
-    table, rows, columns = np.zeros((m + 1, n + 1)), np.empty((m + 1, FIELDS)), np.empty((n + 1, FIELDS))
-    for i in range(m):
-        describe(rows, i + 1, SLACK, np.inf, row_kinds[i])
-        table[i + 1, 0] = -low[i]
-        for j in range(n):
-            table[i + 1, j + 1] = matrix[i, j]
+def least(
+    constraints: Constraints, cost: Floats, most: Floats, kinds: Floats, close: float, limit: int, x: Floats
+) -> tuple[float, float, int]:
+    """The least of cost·x where entries·x ≥ low and 0 ≤ x ≤ most: (its value, how low it could still be, nodes).
+
+    `constraints` are (first entry of each and the end, columns, entries, low, kinds). `x` enters as something allowed
+    and leaves as the least. Kinds of columns and constraints are FREE, WHOLE and BRANCHED; of a constraint they speak
+    of entries·x − low. BRANCHED is made whole; WHOLE must be so of itself where all the BRANCHED are. A column of
+    negative cost needs a finite `most`. Where the two values agree nothing is less by more than `close`; after `limit`
+    nodes they may not agree.
+    """
+    n = x.size
+    table, rows, columns, gone = np.zeros((1, n + 1)), np.zeros((1, FIELDS)), np.zeros((n + 1, FIELDS)), np.zeros(n)
+    ceiling = 0.0
     for j in range(n):
-        describe(columns, j + 1, float(j), most[j], column_kinds[j])
+        describe(columns, j + 1, float(j), most[j], kinds[j])
         table[0, j + 1] = cost[j]
         if cost[j] < 0.0:
             turn_column(table, columns, j + 1)
-    return table, rows, columns
-
-
-@kernel("Tuple((f8,f8,i8))(f8[:,::1],f8[::1],f8[::1],f8[::1],f8[::1],f8[::1],f8,i8,f8[::1])")
-def least(
-    matrix: Floats,
-    low: Floats,
-    cost: Floats,
-    most: Floats,
-    column_kinds: Floats,
-    row_kinds: Floats,
-    close: float,
-    limit: int,
-    x: Floats,
-) -> tuple[float, float, int]:
-    """The least of cost·x where matrix·x ≥ low and 0 ≤ x ≤ most: (its value, how low it could still be, nodes).
-
-    `x` enters as something allowed and leaves as the least. Kinds of columns and rows are FREE, WHOLE and BRANCHED; of
-    a row they speak of matrix·x − low. BRANCHED is made whole; WHOLE must be so of itself where all the BRANCHED are.
-    A column of negative cost needs a finite `most`. Where the two values agree nothing is less by more than `close`;
-    after `limit` nodes they may not agree.
-    """
-    table, rows, columns = _dictionary(matrix, low, cost, most, column_kinds, row_kinds)
-    ceiling = 0.0
-    for j in range(x.size):
         ceiling += cost[j] * x[j]
-    dual(table, rows, columns, np.inf, _STEPS)
+    table, rows, columns = slim(table, rows, columns, gone)
+    _, table, rows = solve(constraints, table, rows, columns, gone, np.inf)
+    learnt = np.zeros((n + constraints[3].size, 2, 2))
     bottom, under, count = table[0, 0], -np.inf, 0
     rise = _FIRST * max(abs(bottom), 0.1 * (ceiling - bottom))
     while True:
         spent = count >= limit
         cutoff = ceiling if spent else min(bottom + rise, ceiling)
         best, sure, used = _search(
-            table.copy(), rows.copy(), columns.copy(), cutoff, close, limit if spent else limit - count, spent, x
-        )
+            constraints, table.copy(), rows.copy(), columns.copy(), cutoff, close,
+            limit if spent else limit - count, spent, x, learnt,
+        )  # fmt: skip
         under, count, rise = max(under, sure), count + used, rise * _RAISE
         if spent or best < cutoff or cutoff == ceiling:
             return best, min(under, best), count

@@ -212,7 +212,7 @@ def pair_bound(i: int, ri: int, j: int, rj: int, facts: Floats, arrays: Floats) 
 
 @part
 def _alone(fact: Floats, ratio: float) -> float:
-    return max(-ratio, 0.0) * fact[ALONE] + fact[VALUE] * 0.0
+    return float(max(-ratio, 0.0) * fact[ALONE] + fact[VALUE] * 0.0)  # unknown stays unknown
 
 
 @part
@@ -225,14 +225,14 @@ def _option_pair(one: Floats, a: float, other: Floats, b: float) -> float:
         if not apart or one[ENDS] != other[ENDS]:
             return bare
         lesser = other if one[ALONE] >= other[ALONE] else one
-        return bare - min(-a, -b) * max(lesser[ALONE] - lesser[VALUE], 0.0)
+        return float(bare - min(-a, -b) * max(lesser[ALONE] - lesser[VALUE], 0.0))
     short, n, long, covers = (one, -a, other, b) if a < 0.0 else (other, -b, one, a)
     deeper = long[STRIKE] - short[STRIKE] if short[CALL] > 0.0 else short[STRIKE] - long[STRIKE]
     loss = short[SIZE] * max(deeper, 0.0)
     if apart or long[ENDS] < short[ENDS] or loss >= short[ALONE]:
         return bare
     covered = min(n, covers)
-    return covered * loss + (n - covered) * short[ALONE]
+    return float(covered * loss + (n - covered) * short[ALONE])
 
 
 @part
