@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.quant.board import Board
-from models.quant.kernels.sizing import BUY, FACTS, SELL, THETA, VALUE
+from models.quant.kernels.layout import BUY, FACTS, SELL, THETA, VALUE
 from models.quant.margin_bound import nothing_bound
 from models.quant.regime_rules import Family
 from models.quant.search_table import Table

@@ -11,6 +11,7 @@ The dearest of these is charged, or the leg's naked requirement where that is mo
 Both initial and maintenance changes stay within the bound. Closings are few and bound loosely: ask them exactly.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,9 @@ def bound_table(
     prepared = Prepared(market, rules)
     book = {c: q for c, q in netted(holdings).items() if q}
     known = prepared.facts([*contracts, *book])
-    held = {c: known[c].held.with_quantity(q) for c, q in book.items()}
+    together: dict[str, dict[Contract, Held]] = defaultdict(dict)
+    for c, q in book.items():
+        together[prepared.group_of(c)][c] = known[c].held.with_quantity(q)
     facts, arrays = prepared.columns(contracts), np.zeros((len(contracts), 16))
     for fact, array, c in zip(facts, arrays, contracts, strict=True):
         if c.sec_type in FUTURES:
@@ -65,7 +68,7 @@ def bound_table(
             array[:] = np.nan if profits is None else profits
             fact[columns.SCALED] = 1.0 if root is None else root[1].initial
             continue
-        mates = {k: h for k, h in held.items() if prepared.group_of(k) == prepared.group_of(c)}
+        mates = together.get(prepared.group_of(c), {})
         fact[columns.BUYING], fact[columns.SELLING] = _charges(known[c].held, mates, rules)
     return BoundTable(facts, arrays)
 

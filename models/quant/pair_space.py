@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.quant.board import Board
-from models.quant.kernels.search import ANY, ASCENDING, DIFFERENT, EQUAL
+from models.quant.kernels.layout import ANY, ASCENDING, DIFFERENT, EQUAL
 from models.quant.regime_rules import Family
 from models.quant.search_table import Table
 from models.quant.tickets import FAMILIES, Tickets, tickets_of

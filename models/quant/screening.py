@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.quant.board import Board
 from models.quant.breach import BreachKind
 from models.quant.combining import combine
-from models.quant.kernels import search, sizing
+from models.quant.kernels import layout
 from models.quant.pair_space import best_pairs
 from models.quant.regime_rules import Family
 from models.quant.scoring import Floats, order_by_merit
@@ -96,6 +96,8 @@ def screen(
 
 def size(tickets: Tickets, table: Table, refusals: Refusals | None = None, close_share: float = 0.0) -> Sized:
     """Integer sizes (C,) solved from the breach; the helpless and the harmful are refused with their reason."""
+    from models.quant.kernels import search
+
     count = len(tickets)
     most = np.where(tickets.most == NO_CAP, 0.0, tickets.most.astype(np.float64))
     wish = np.where(tickets.closes, np.ceil(close_share * most), 0.0)
@@ -108,9 +110,9 @@ def size(tickets: Tickets, table: Table, refusals: Refusals | None = None, close
     unknown = ~table.all_known(tickets)
     if refusals is not None:
         refusals.add("an input is unknown", int(unknown.sum()))
-        _count(refusals, np.bincount(answer[~unknown], minlength=sizing.HARMFUL + len(table.kind_of)), table)
-    good = (answer == sizing.GOOD) & ~unknown
-    charge = table.rows.terms[sizing.CHARGE] * np.maximum(quantity * bound, 0.0)
+        _count(refusals, np.bincount(answer[~unknown], minlength=layout.HARMFUL + len(table.kind_of)), table)
+    good = (answer == layout.GOOD) & ~unknown
+    charge = table.rows.terms[layout.CHARGE] * np.maximum(quantity * bound, 0.0)
     return Sized(tickets, quantity, full, cure, cost, cost - charge).take(good)
 
 
@@ -146,9 +148,9 @@ _DEEPENS = {
 
 def _count(refusals: Refusals, answers: NDArray[np.int64], table: Table) -> None:
     """One reason per refused ticket, from how often each answer was given."""
-    refusals.add("helps no breach", int(answers[sizing.HELPLESS]))
-    refusals.add("one unit is over the capital or the contracts allowed", int(answers[sizing.TOO_MUCH]))
-    refusals.add("would not make the breaches smaller", int(answers[sizing.TOO_LITTLE]))
-    refusals.add("dearer than others of its kind", int(answers[sizing.DEARER]))
-    for kind, count in zip(table.kind_of, answers[sizing.HARMFUL :], strict=True):
+    refusals.add("helps no breach", int(answers[layout.HELPLESS]))
+    refusals.add("one unit is over the capital or the contracts allowed", int(answers[layout.TOO_MUCH]))
+    refusals.add("would not make the breaches smaller", int(answers[layout.TOO_LITTLE]))
+    refusals.add("dearer than others of its kind", int(answers[layout.DEARER]))
+    for kind, count in zip(table.kind_of, answers[layout.HARMFUL :], strict=True):
         refusals.add(_DEEPENS.get(kind, f"would break or deepen {kind}"), int(count))

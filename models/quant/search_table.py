@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.quant.breach import NEAR_NOTHING, BreachKind
-from models.quant.kernels.sizing import BLOCK, COUNTS, FACTS, KINDS, TERMS, Rows
+from models.quant.kernels.layout import BLOCK, COUNTS, FACTS, KINDS, TERMS, Rows
 from models.quant.margin_bound import BoundTable, margin_bound, nothing_bound
 from models.quant.outlay import NO_MARGIN, MarginTerms, Prices
 from models.quant.regime_rules import HedgeRules

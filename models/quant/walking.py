@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.quant.kernels import search, sizing
+from models.quant.kernels.layout import HARMFUL, RECORD
 from models.quant.search_table import Table
 
 Whole = NDArray[np.int64]
@@ -26,9 +26,11 @@ class Kept:
 
 def walk(table: Table, spans: Sequence[Sequence[int]], shapes: Sequence[Sequence[int]], heaps: int, size: int) -> Kept:
     """The `size` best of each heap. Spans and shapes (S, 4) as `kernels.search.pairs` describes them."""
-    keys, kept = np.full((heaps, size), np.inf), np.zeros((heaps, size, search.RECORD))
-    counts = np.zeros(sizing.HARMFUL + len(table.kind_of), np.int64)
+    keys, kept = np.full((heaps, size), np.inf), np.zeros((heaps, size, RECORD))
+    counts = np.zeros(HARMFUL + len(table.kind_of), np.int64)
     lines = np.array(spans, dtype=np.int64).reshape(-1, 4), np.array(shapes, dtype=np.int64).reshape(-1, 4)
+    from models.quant.kernels import search
+
     looked_at = search.pairs(table.rows, *lines, counts, keys, kept)
     heap, slot = np.nonzero(np.isfinite(keys))
     found = kept[heap, slot].astype(np.int64)

@@ -25,8 +25,9 @@ def test_importing_every_module_imports_no_compiler_no_scipy_and_no_kernel() -> 
 import importlib, sys
 for name in {MODULES!r}:
     importlib.import_module(name)
-heavy = ("numba", "llvmlite", "scipy", "models.quant.kernels")
-print([name for name in sys.modules if name.startswith(heavy)])
+heavy = ("numba", "llvmlite", "scipy", "models.quant.kernels.")
+layout = "models.quant.kernels.layout"  # names and numbers only: it stands there for the cache to notice its changes
+print([name for name in sys.modules if name.startswith(heavy) and name != layout])
 """
     assert python(program) == "[]"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from models.quant.aftermath import scene_room
 from models.quant.board import board_of
 from models.quant.candidate import Scene
-from models.quant.kernels import sizing
+from models.quant.kernels import layout
 from models.quant.outlay import prices_of
 from models.quant.pair_space import VERTICALS, best_pairs
 from models.quant.regime import Regime
@@ -62,7 +62,7 @@ def test_the_size_of_a_ticket_is_what_trying_finds(name: str, legs: dict[int, in
     prices, lots = prices_of(scene), scene.hedges.max_quantity
     ticket = tickets_of(np.array([rows]), np.array([ratios]), np.array([FAMILIES.index(Family.CUSTOM)]))
     terms = table.rows.terms.copy()
-    terms[sizing.CAPITAL] = np.inf
+    terms[layout.CAPITAL] = np.inf
     free = replace(table, rows=table.rows._replace(terms=terms))
     found = size(ticket, free)
     plain = plain_size(rows, ratios, prices, room, scene.hedges, lots)

@@ -8,14 +8,11 @@ import numpy as np
 from numba import boolean, float64, int64, void
 from numpy.typing import NDArray
 
-from models.quant.kernels import sizing
+from models.quant.kernels import layout, sizing
 from models.quant.kernels.jit import kernel, part, quick
+from models.quant.kernels.layout import DIFFERENT, EQUAL, Floats, Rows, Whole
 from models.quant.kernels.margin import pair_bound
-from models.quant.kernels.sizing import F1, F2, I1, I2, ROWS, Floats, Rows, Whole, add_up, scratch, settle
-
-RECORD = 7
-ANY, EQUAL, DIFFERENT, ASCENDING = range(4)
-"""What the strikes of a pair must be; ascending: the first not above the second."""
+from models.quant.kernels.sizing import F1, F2, I1, I2, ROWS, add_up, scratch, settle
 
 
 # ── two legs ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -23,14 +20,14 @@ ANY, EQUAL, DIFFERENT, ASCENDING = range(4)
 def _pair_taken(harm: Floats, a: int, p: float, b: int, q: float) -> tuple[float, int]:
     """(share of room taken where most is, its row); the search stops with the first block that takes all of one."""
     low, row = 0.0, 0
-    for start in range(0, harm.shape[1], sizing.BLOCK):
+    for start in range(0, harm.shape[1], layout.BLOCK):
         least = 0.0
-        for d in range(sizing.BLOCK):
+        for d in range(layout.BLOCK):
             least = min(least, p * harm[a, start + d] + q * harm[b, start + d])
         if least < low:
             low = least
             if low < -1.0 - sizing.NEAR:
-                for d in range(sizing.BLOCK):
+                for d in range(layout.BLOCK):
                     if p * harm[a, start + d] + q * harm[b, start + d] <= low:
                         row = start + d
                 break
@@ -41,7 +38,7 @@ def _pair_taken(harm: Floats, a: int, p: float, b: int, q: float) -> tuple[float
 def _pair_ways(ways: Floats, weights: Floats, a: int, p: float, b: int, q: float) -> tuple[float, float]:
     """(least share of a breach's excess that one unit can give, the most cure it can be)."""
     least, gain = np.inf, 0.0
-    for k in range(sizing.KINDS):
+    for k in range(layout.KINDS):
         share = p * ways[a, k] + q * ways[b, k]
         least = min(least, share)
         gain += weights[k] * max(share, 0.0)
@@ -51,16 +48,16 @@ def _pair_ways(ways: Floats, weights: Floats, a: int, p: float, b: int, q: float
 @part
 def _pair_cost(facts: Floats, terms: Floats, a: int, p: int, b: int, q: int) -> float:
     """Trading one unit, and theta given up."""
-    cost = p * facts[a, sizing.BUY] if p > 0 else -p * facts[a, sizing.SELL]
-    cost += q * facts[b, sizing.BUY] if q > 0 else -q * facts[b, sizing.SELL]
-    total: float = cost + terms[sizing.DAYS] * max(-p * facts[a, sizing.THETA] - q * facts[b, sizing.THETA], 0.0)
+    cost = p * facts[a, layout.BUY] if p > 0 else -p * facts[a, layout.SELL]
+    cost += q * facts[b, layout.BUY] if q > 0 else -q * facts[b, layout.SELL]
+    total: float = cost + terms[layout.DAYS] * max(-p * facts[a, layout.THETA] - q * facts[b, layout.THETA], 0.0)
     return total
 
 
 @part
 def _strikes(facts: Floats, a: int, b: int, how: int) -> bool:
     """Are the strikes of rows a and b as asked?"""
-    gap: float = facts[b, sizing.STRIKE] - facts[a, sizing.STRIKE]
+    gap: float = facts[b, layout.STRIKE] - facts[a, layout.STRIKE]
     if how == EQUAL:
         return gap == 0.0
     return gap != 0.0 if how == DIFFERENT else gap >= 0.0
@@ -132,7 +129,7 @@ def pairs(rows: Rows, spans: Whole, shapes: Whole, counts: Whole, keys: Floats, 
     sums, legs, ratios = scratch(rows), np.empty(2, np.int64), np.empty(2, np.int64)
     # as names of their own: a tuple handed on a billion times is a tuple copied a billion times
     harm, ways, weights, facts, terms = rows.harm, rows.ways, rows.weights, rows.facts, rows.terms
-    summed = rows.counted[0, sizing.WAY] + rows.counted[1, sizing.WAY] <= 0.0  # then `ways` bounds every cure
+    summed = rows.counted[0, layout.WAY] + rows.counted[1, layout.WAY] <= 0.0  # then `ways` bounds every cure
     looked = 0
     for s in range(spans.shape[0]):
         p, q, heap, strikes = shapes[s]
@@ -146,15 +143,15 @@ def pairs(rows: Rows, spans: Whole, shapes: Whole, counts: Whole, keys: Floats, 
                 if summed:
                     least, gain = _pair_ways(ways, weights, a, p, b, q)
                     if gain <= sizing.LEAST_CURE * sizing.NEAR:
-                        counts[sizing.HELPLESS] += 1
+                        counts[layout.HELPLESS] += 1
                         continue
-                    unit, full_price = _pair_cost(facts, terms, a, p, b, q), keys[heap + 1, 0] * terms[sizing.TOTAL]
+                    unit, full_price = _pair_cost(facts, terms, a, p, b, q), keys[heap + 1, 0] * terms[layout.TOTAL]
                     if _dearer(unit, keys[heap, 0], full_price, least, gain):
-                        counts[sizing.DEARER] += 1
+                        counts[layout.DEARER] += 1
                         continue
                 share, row = _pair_taken(harm, a, p, b, q)
                 if share < -1.0 - sizing.NEAR:
-                    counts[sizing.HARMFUL + row] += 1
+                    counts[layout.HARMFUL + row] += 1
                     continue
                 legs[0], legs[1] = a, b
                 add_up(rows, legs, ratios, sums)
@@ -163,7 +160,7 @@ def pairs(rows: Rows, spans: Whole, shapes: Whole, counts: Whole, keys: Floats, 
                 lots = sizing.lots(rows.facts, rows.terms, legs, ratios, 0.0, bound)
                 said, units, full, cure = settle(rows, sums, lots, 0.0)
                 counts[said] += 1
-                if said == sizing.GOOD:
+                if said == layout.GOOD:
                     cost = sizing.cost(rows.facts, rows.terms, legs, ratios, units, bound)
                     _keep(keys, kept, heap + (1 if full else 0), a, b, p, q, units, cost, cure)
     return looked
