@@ -39,7 +39,7 @@ async def previewed(
             if reason:
                 refused.append((in_words(candidate), reason))
                 pool = [one for one in pool if key_of(one) != key_of(candidate)]
-    return tuple(c for c in top_three(pool, scene) if key_of(c) in judged), refused
+    return top_three([c for c in pool if key_of(c) in judged], scene), refused
 
 
 def key_of(candidate: Candidate) -> str:

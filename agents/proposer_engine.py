@@ -160,8 +160,11 @@ class ProposerEngine:
 
     def propose(self, tradable: Sequence[Contract], quotes: Mapping[str, Quote] | None = None) -> Proposals:
         """The best of the whole chain, on the real quotes there are and the surface elsewhere."""
-        contracts = tuple(dict.fromkeys((*self.account.contracts, *tradable)))
-        return propose(self._quoted_scene(contracts, quotes or {}), keep=KEPT)
+        return propose(self.whole_scene(tradable, quotes or {}), keep=KEPT)
+
+    def whole_scene(self, tradable: Sequence[Contract], quotes: Mapping[str, Quote]) -> Scene:
+        """The scene of the book and everything that could be traded."""
+        return self._quoted_scene(tuple(dict.fromkeys((*self.account.contracts, *tradable))), quotes)
 
     def rescene(self, legs: Iterable[Contract], outlook: Outlook, quotes: Mapping[str, Quote]) -> Scene:
         """The scene of only the book and these legs, on real quotes, with everything a limit may look at."""

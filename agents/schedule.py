@@ -37,6 +37,7 @@ DAY: tuple[Duty, ...] = (
     Duty(
         "trade_proposer", THINKERS, "proposer_interval", 120, "trade_proposer", False, "from a breach to three hedges"
     ),
+    Duty("optimal_hedge", THINKERS, 60, 120, "optimal_hedge", False, "the best hedge of the whole chain beside them"),
     Duty(
         "closing_bell",
         THINKERS,

@@ -11,17 +11,17 @@ def reasons_line(proposal: ProposedTrade) -> str:
     scores = proposal.scores or {}
     cost, change, after = (scores.get(name) or {} for name in ("cost", "change", "after"))
     full = scores.get("full")
-    spread, fees, theta, interest = (fmt.known(cost.get(n)) for n in ("half_spread", "fees", "theta", "margin"))
-    parts = f"spread {fmt.money(spread)} · fees {fmt.money(fees)} · theta {fmt.money(theta)}"
-    if interest:
-        parts += f" · interest {fmt.money(interest)}"
+    named = (("half_spread", "spread"), ("theta", "theta"), ("margin", "interest"), ("fees", "fees"))
+    known = [(fmt.known(cost.get(key)), word) for key, word in named]
+    largest = sorted(((value, word) for value, word in known if value), reverse=True)[:2]
+    parts = " · ".join(f"{word} {fmt.money(value)}" for value, word in largest)
     cells = (
-        ("Cure", "all" if full else fmt.percent(fmt.known(scores.get("cure"))), "of what is over its limit, in limits"),
+        ("Cure", "all" if full else fmt.percent(fmt.known(scores.get("cure"))), "of what is over"),
         ("Cost", fmt.money(fmt.known(cost.get("total"))), parts),
         ("Carry", fmt.money(fmt.known(change.get("theta")), sign=True), "theta a day, more or less"),
         ("Margin", fmt.money(fmt.known(change.get("margin")), sign=True), f"maintenance, {proposal.margin_source}"),
         ("Stress", fmt.money(fmt.known(after.get("stress_worst"))), "worst cell's loss after it"),
-        ("Optimum", _gap(proposal.optimum_gap), "dearer than anything could be"),
+        ("Optimum", _gap(proposal.optimum_gap), "over the least possible"),
     )
     body = "".join(
         f'<div><small>{escape(name)}</small><b class="n-num">{escape(value)}</b><small>{escape(note)}</small></div>'

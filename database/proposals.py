@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -62,6 +62,29 @@ class Proposals:
             await session.flush()
             return _id(row)
 
+    async def measure(self, gaps: Mapping[int, float | None]) -> None:
+        """Keep how far each proposal (id → share of the least possible cost, None unknown) is from the optimum."""
+        async with self.sessions.writing() as session:
+            for id in await session.scalars(_locked_ids(col(ProposedTrade.id).in_(gaps))):
+                gap = update(ProposedTrade).where(col(ProposedTrade.id) == id).values(optimum_gap=gaps[id])
+                await session.execute(gap.execution_options(synchronize_session=False))
+
+    async def add_beside(self, row: ProposedTrade) -> int | None:
+        """One more alternative of a breach set, while that is of the account's newest check and nobody has approved one
+        of it; the new id, or None when it came too late."""
+        newest = select(col(Check.breach_set_id)).where(col(Check.account_id) == row.account_id)
+        taken = select(col(ProposedTrade.id)).where(
+            col(ProposedTrade.breach_set_id) == row.breach_set_id, col(ProposedTrade.status) == ProposalStatus.APPROVED
+        )
+        async with self.sessions.writing() as session:
+            await session.scalars(_locked_ids(col(ProposedTrade.breach_set_id) == row.breach_set_id))
+            latest = (await session.scalars(newest.order_by(col(Check.id).desc()).limit(1))).first()
+            if latest != row.breach_set_id or (await session.scalars(taken)).first() is not None:
+                return None
+            session.add(row)
+            await session.flush()
+            return _id(row)
+
     async def renew(self, rows: Sequence[tuple[int | None, ProposedTrade]], now: datetime) -> list[int]:
         """In one transaction: each row is inserted, and the Pending one before it (None: there was none) becomes
         Superseded. A row whose predecessor was decided or put to sleep meanwhile is not inserted. Returns the new ids.
@@ -99,7 +122,8 @@ class Proposals:
 
     # ── reading them ─────────────────────────────────────────────────────────────────────────────────────────────
     async def pending(self, account_id: str | None, now: datetime, snoozed: bool = False) -> list[ProposedTrade]:
-        """What awaits a decision, newest check first and by rank within it; with `snoozed` also what sleeps."""
+        """What awaits a decision: answers to a breach first, newest check first and by rank within it; with `snoozed`
+        also what sleeps."""
         query = select(ProposedTrade).where(
             col(ProposedTrade.status) == ProposalStatus.PENDING, col(ProposedTrade.expires_at) > now
         )
@@ -108,7 +132,8 @@ class Proposals:
         if not snoozed:
             awake = or_(col(ProposedTrade.snoozed_until).is_(None), col(ProposedTrade.snoozed_until) <= now)
             query = query.where(awake)
-        order = (col(ProposedTrade.created_at).desc(), col(ProposedTrade.id))
+        answers = case((col(ProposedTrade.origin) == Origin.HEDGE, 0), else_=1)
+        order = (answers, col(ProposedTrade.created_at).desc(), col(ProposedTrade.id))
         async with self.sessions.reading() as session:
             return list(await session.scalars(query.order_by(*order)))
 

@@ -207,3 +207,6 @@ class HedgeRules:
     margin_rate: float = _at_least(0)
     different_cosine: float = field(metadata={"low": -1, "high": 1})
     worst_ticks: float = _at_least(0)
+    optimum_seconds: float = _at_least(0)
+    optimum_near: float = _at_least(0)
+    optimum_margin: float = field(metadata={"low": 0, "high": 1})

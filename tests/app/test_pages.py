@@ -175,7 +175,8 @@ def test_the_proposals_page_shows_the_card_with_its_six_bars_and_terms(memory: M
     said = words(app)
     for part in (
         "Bear put spread ×5", "Buy 5 SPXW 30 Sep 26 6,350 put", "n-mark", "118 % of their limits", "Initial margin",
-        "limits after trade", "6350P", "48.98 debit", "Our estimate then: initial, maintenance", "(broker, ", "· real · ",
+        "limits after trade", "6350P", "48.98 debit", "Our estimate then: initial, maintenance", "(broker, ",
+        "· real · ",
     ):  # fmt: skip
         assert part in said, part
     assert not button(app, "approve").disabled

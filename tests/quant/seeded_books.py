@@ -84,10 +84,13 @@ def recorded_market(folder: Path, symbol: str, day: date) -> Market:
     return Market(symbol, spot, view, vectorise(contracts, view, sides), fitted_mids(contracts, view))
 
 
+def seeded_market(folder: Path, seed: int) -> Market:
+    return recorded_market(folder, SYMBOLS[seed % len(SYMBOLS)], DAYS[(seed // len(SYMBOLS)) % len(DAYS)])
+
+
 def seeded_scene(folder: Path, seed: int) -> Scene:
     """A book in breach of at least one cap; the same for the same seed. `folder` holds the recorded market data."""
-    rng = np.random.default_rng(seed)
-    market = recorded_market(folder, SYMBOLS[seed % len(SYMBOLS)], DAYS[(seed // len(SYMBOLS)) % len(DAYS)])
+    rng, market = np.random.default_rng(seed), seeded_market(folder, seed)
     nlv = float(round(10 ** rng.uniform(math.log10(250e3), math.log10(5e6)), -3))
     limits = _limits(rng, nlv)
     lot = smallest_hedge_lot(market.view.spx)

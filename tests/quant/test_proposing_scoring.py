@@ -102,27 +102,6 @@ def test_the_most_that_harms_nothing_is_what_brute_force_finds(delta, gamma, veg
     assert most == allowed or not any(edge)
 
 
-@given(number, number, number, number)
-def test_the_fewest_that_cure_is_the_first_that_does(delta, vega, by_delta, by_vega):
-    before, unit = measures(delta, 0.0, vega), measures(by_delta, 0.0, by_vega)
-    room = room_of(before, LIMITS, 0.0)
-    need, _ = room.needed((unit @ room.weights)[None, :], 1.0)
-    sided = not room.excess.any()
-    if sided or np.isnan(need[0]):
-        return
-    count = int(np.ceil(need[0] - 1e-9))
-
-    def cured(n):
-        after = before + n * unit
-        broken = (delta > LIMITS.delta_cap, delta < -LIMITS.delta_cap, vega < LIMITS.vega_floor)
-        fine = (after[DELTA] <= LIMITS.delta_cap + 1e-6, after[DELTA] >= -LIMITS.delta_cap - 1e-6,
-                after[VEGA] >= LIMITS.vega_floor - 1e-6)  # fmt: skip
-        return all(f for b, f in zip(broken, fine, strict=True) if b)
-
-    assert cured(count)
-    assert count <= 1 or not cured(count - 1)
-
-
 def test_orders_in_flight_count_at_their_worst_on_either_side():
     filled = measures(delta=5000.0)
     room = room_of(measures(), LIMITS, 0.0, [filled])
