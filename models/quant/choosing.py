@@ -4,7 +4,7 @@ The search is linear and bounds the margin; here every number is asked again, an
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from models.quant.regime_rules import Family
 from models.quant.room import STRESS
 from models.quant.scoring import margin_cost, order_by_merit
 from models.quant.screening import Refusals, Sized
+from models.quant.shapes import shape_of
 from models.quant.tickets import FAMILIES
 from models.quant.weighing import weigh
 
@@ -42,7 +43,13 @@ def rank(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
 
 
 def choose(
-    scene: Scene, found: Sized, prices: Prices, refusals: Refusals, keep: int, reduces: bool
+    scene: Scene,
+    found: Sized,
+    prices: Prices,
+    refusals: Refusals,
+    keep: int,
+    reduces: bool,
+    families: Collection[Family],
 ) -> tuple[Candidate, ...]:
     """Exact valuation of the best, in order of merit, a few of each family, until `keep` stand; best first.
 
@@ -63,7 +70,7 @@ def choose(
         if per_family[code] >= PER_FAMILY or failed[code] >= FAILURES:
             continue
         try:
-            candidate = weigh_allowed(scene, found, int(row), prices, reduces)
+            candidate = _named(weigh_allowed(scene, found, int(row), prices, reduces), families)
         except Unfit as unfit:
             _refuse(refusals, scene, found, int(row), unfit.reason, str(unfit))
             failed[code] += 1
@@ -80,6 +87,17 @@ def choose(
         kept.append(candidate)
         per_family[code] += 1
     return rank(kept)
+
+
+def _named(candidate: Candidate, families: Collection[Family]) -> Candidate:
+    """A combination that has a name is of that name's family, and needs the regime's leave like any other of it."""
+    shape = shape_of(candidate.legs) if candidate.family is Family.COMBINATION else Family.CUSTOM
+    if shape is Family.CUSTOM:
+        return candidate
+    if shape not in families:
+        name = candidate.strategy_name.lower()
+        raise Unfit("a kind that the regime does not allow", f"a {name} is not among what the regime allows")
+    return replace(candidate, family=shape)
 
 
 def weigh_allowed(scene: Scene, found: Sized, row: int, prices: Prices, reduces: bool) -> Candidate:

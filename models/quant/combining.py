@@ -108,4 +108,5 @@ def _joined(seeds: Tickets, rows: Whole, ratios: Whole) -> Tickets:
     place = (legs >= 0).sum(axis=1)
     each = np.arange(len(legs))
     legs[each, place], signed[each, place] = rows, ratios
+    signed = signed // np.gcd.reduce(signed, axis=1)[:, None]
     return tickets_of(legs, signed, np.full(len(legs), FAMILIES.index(Family.COMBINATION)))

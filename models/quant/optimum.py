@@ -31,7 +31,7 @@ MEASURED = {
 """Caps with a row of their own; the others are only asked of what is found, and the bound does not know them."""
 OTHERS = 6  # legs without which a ticket that does not stand up to exact valuation is tried again
 POLISH_FROM, PROOF_FROM = 0.6, 0.35  # of the time that is left: first tickets until then, the best bettered until then
-DRAWS = 40  # in a row that better nothing, and the best ticket is left as it is
+DRAWS, LAST_DRAWS = 40, 400  # in a row that better nothing, and the best ticket is left as it is
 _CENT = 0.01
 
 
@@ -186,9 +186,9 @@ class _Work:
                 if search.bound < self.ceiling and left() > until:
                     self._nearby(search, width, _less(left, until))
                     yield
-        yield from self._polish(_less(left, PROOF_FROM * whole))
+        yield from self._polish(_less(left, PROOF_FROM * whole), DRAWS)
         yield from self._prove(left)
-        yield from self._polish(left)
+        yield from self._polish(left, LAST_DRAWS)
 
     def _prove(self, left: Callable[[], float]) -> Iterator[None]:
         """Raise the lowest bound, turn by turn, until it is near enough or a ticket's own: then no turn could."""
@@ -201,10 +201,10 @@ class _Work:
                 self._take(search, found, left)
             yield
 
-    def _polish(self, left: Callable[[], float]) -> Iterator[None]:
+    def _polish(self, left: Callable[[], float], draws: int) -> Iterator[None]:
         """Better the best ticket found here: its legs among others drawn at random, the same for the same book."""
-        rng, misses = np.random.default_rng(len(self.scene.vectors)), 0
-        while self.best is not None and left() > 0 and self.bound < self._target() and misses < DRAWS:
+        rng, misses = np.random.default_rng((len(self.scene.vectors), draws)), 0
+        while self.best is not None and left() > 0 and self.bound < self._target() and misses < draws:
             (search, found), before = self.best, self.hedge
             quantity = max(found.quantity + int(rng.integers(-1, 2)), 1)
             like = [s for s in (*self.first, *self.searches) if s.programme.same_columns(search.programme)]

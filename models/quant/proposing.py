@@ -73,7 +73,7 @@ def propose(scene: Scene, keep: int = 12) -> Proposals:
     board = board_of(scene.vectors, can_close, scene.hedges, fair & allowed.opens)
     singles = generate(board, scene.hedges, allowed.families)
     found = screen(singles, board, table, allowed.families, refusals, _close_share(breaches, room))
-    ranked = choose(scene, found.sized, prices, refusals, keep, reduces)
+    ranked = choose(scene, found.sized, prices, refusals, keep, reduces, allowed.families)
     words = _verdict(breaches, ranked, found.looked_at, refusals)
     return Proposals(breaches, ranked, refusals, found.looked_at, words)
 

@@ -22,7 +22,7 @@ from models.quant.search_table import Table
 from models.quant.tickets import NO_CAP, Tickets, join
 
 PER_FAMILY = 60  # kept of each family, full and partial cures apart
-SEEDS, MORE_LEGS = 4, 2  # of each family that are tried with a leg more, and how often
+SEEDS, BEST, ROUNDS = 4, 12, 5  # of each kind, and of all, that are tried with another leg; and how often
 
 
 @dataclass
@@ -86,12 +86,19 @@ def screen(
     _count(refusals, pairs.counts, table)
     both = best_of_each(size(pairs.tickets, table), PER_FAMILY)
     found, seeds, looked_at = [alone, both], gathered([both, alone]), len(singles) + pairs.looked_at
-    for _ in range(MORE_LEGS if Family.COMBINATION in families else 0):
-        wider = combine(board, table, best_of_each(seeds, SEEDS).tickets, Family.SHORT_STRANGLE in families)
+    for _ in range(ROUNDS if Family.COMBINATION in families else 0):
+        wider = combine(board, table, _to_grow(seeds), Family.SHORT_STRANGLE in families)
         looked_at += wider.looked_at
-        seeds = size(wider.tickets, table)
-        found.append(best_of_each(seeds, PER_FAMILY))
+        grown = size(wider.tickets, table)
+        found.append(best_of_each(grown, PER_FAMILY))
+        seeds = gathered([seeds, grown])
     return Found(gathered(found), looked_at)
+
+
+def _to_grow(found: Sized) -> Tickets:
+    """What is tried with another leg: the best of each kind, and the best of all with one of their legs taken away."""
+    best = found.take(found.merit[:BEST])
+    return join([best_of_each(found, SEEDS).tickets, best.tickets.without_one()])
 
 
 def size(tickets: Tickets, table: Table, refusals: Refusals | None = None, close_share: float = 0.0) -> Sized:

@@ -46,6 +46,18 @@ class Tickets:
             total[used] += ratio[used].reshape(shape) * per_contract[rows[used]]
         return total
 
+    def without_one(self) -> "Tickets":
+        """Each ticket of three legs or more, once without each of its legs."""
+        parts = []
+        wide = self.take((self.legs >= 0).sum(axis=1) >= 3)
+        for column in range(WIDEST):
+            there = wide.take(wide.legs[:, column] >= 0)
+            order = [c for c in range(WIDEST) if c != column] + [column]
+            legs, ratios = there.legs[:, order].copy(), there.ratios[:, order].copy()
+            legs[:, -1], ratios[:, -1] = -1, 0
+            parts.append(Tickets(legs, ratios, there.family, there.most, there.closes))
+        return join(parts)
+
     def first_of_each(self) -> NDArray[np.int64]:
         """Rows of the tickets without their repetitions: the same contracts in the same ratios, in any order."""
         order = np.argsort(self.legs, axis=1, kind="stable")
