@@ -188,6 +188,8 @@ def test_a_ticket_is_typed_with_keys_and_mouse_and_sent_once_as_it_stands(page: 
     go(page, desk)
     page.locator("body").press("7")
     expect(page.get_by_text("Long put × 1")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_role("button", name="Add a leg")).to_be_enabled(timeout=SECONDS)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SECONDS)  # the page stands still
     page.locator("body").press("a")
     strike = page.get_by_label("Strike of leg 2")
     strike.click(timeout=SECONDS)
