@@ -20,7 +20,7 @@ TURNS = (
 def warm() -> None:
     """Import the kernels. Processes that start together share the turns, and each finds the others' work done.
 
-    About half a second from the cache; the first time half a minute, or half of that for two processes.
+    About half a second from the cache; the first time over a minute, or half of that for two processes.
     """
     waiting = [names for names in TURNS if not _done(names, wait=False)]
     for names in waiting:
