@@ -10,13 +10,12 @@ def reasons_line(proposal: ProposedTrade) -> str:
     """Cure, cost, carry, margin, stress, distance from the optimum; a ticket that cures nothing shows what it knows."""
     scores = proposal.scores or {}
     cost, change, after = (scores.get(name) or {} for name in ("cost", "change", "after"))
-    full = scores.get("full")
     named = (("half_spread", "spread"), ("theta", "theta"), ("margin", "interest"), ("fees", "fees"))
     known = [(fmt.known(cost.get(key)), word) for key, word in named]
     largest = sorted(((value, word) for value, word in known if value), reverse=True)[:2]
     parts = " · ".join(f"{word} {fmt.money(value)}" for value, word in largest)
     cells = (
-        ("Cure", "all" if full else fmt.percent(fmt.known(scores.get("cure"))), "of what is over"),
+        ("Cure", _cure(fmt.known(scores.get("cure")), bool(scores.get("full"))), "of what is over"),
         ("Cost", fmt.money(fmt.known(cost.get("total"))), parts),
         ("Carry", fmt.money(fmt.known(change.get("theta")), sign=True), "theta a day, more or less"),
         ("Margin", fmt.money(fmt.known(change.get("margin")), sign=True), f"maintenance, {proposal.margin_source}"),
@@ -28,6 +27,13 @@ def reasons_line(proposal: ProposedTrade) -> str:
         for name, value, note in cells
     )
     return f'<div class="n-prices">{body}</div>'
+
+
+def _cure(cure: float | None, full: bool) -> str:
+    """Where no limit is passed there is nothing to cure: that is not the same as curing all."""
+    if cure is None or cure <= 0:
+        return fmt.UNKNOWN if cure is None else "nothing"
+    return "all" if full else fmt.percent(cure)
 
 
 def _gap(gap: float | None) -> str:
